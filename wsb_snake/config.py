@@ -1,0 +1,287 @@
+"""Every setting, typed and bounded, from the environment or ``.env``.
+
+``load()`` returns immutable ``Settings`` or raises ``ConfigError`` whose text is one line that names
+the variable and the fix. Secrets are ``SecretStr``: they print as asterisks.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+PAPER_TRADING_URL = "https://paper-api.alpaca.markets"
+LIVE_TRADING_URL = "https://api.alpaca.markets"
+
+Mode = Literal["paper", "live", "embedded"]
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong; the text is one line for the owner."""
+
+
+def _blank_is_unset(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _money(default: str, high: str, text: str) -> Any:
+    """A dollar limit: the default is also the ceiling until ``WSB_SNAKE_RAISE_LIMITS=yes``."""
+    return Field(Decimal(default), gt=0, le=Decimal(high), description=text)
+
+
+def _url(text: str, *schemes: str) -> str:
+    text = text.strip().rstrip("/")
+    if urlsplit(text).scheme not in schemes or not urlsplit(text).hostname:
+        raise ValueError(f"not a URL that starts with {schemes[-1]}://")
+    return text
+
+
+def _web_url(text: str) -> str:
+    return _url(text, "http", "https")
+
+
+def _socket_url(text: str) -> str:
+    return _url(text, "ws", "wss")
+
+
+def _api_url(text: str) -> str:
+    text = _web_url(text)
+    if urlsplit(text).path:
+        raise ValueError("leave out the path, the version is added to it")
+    return text
+
+
+Optional = BeforeValidator(_blank_is_unset)
+OptionalSecret = Annotated[SecretStr | None, Optional]
+OptionalText = Annotated[str | None, Optional]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+ApiUrl = Annotated[str, AfterValidator(_api_url)]
+OptionalWebUrl = Annotated[WebUrl | None, Optional]
+OptionalApiUrl = Annotated[ApiUrl | None, Optional]
+OptionalSocketUrl = Annotated[Annotated[str, AfterValidator(_socket_url)] | None, Optional]
+YesOnly = Annotated[bool, BeforeValidator(lambda value: value == "yes" if isinstance(value, str) else value)]
+
+
+class Settings(BaseSettings):
+    """All settings; a field's environment variable is its name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, case_sensitive=False)
+
+    alpaca_api_key: OptionalSecret = None
+    alpaca_secret_key: OptionalSecret = None
+    alpaca_live_trading: bool = False
+    alpaca_account_number: OptionalText = None
+    alpaca_trading_url: OptionalApiUrl = None
+    alpaca_data_url: ApiUrl = "https://data.alpaca.markets"
+    alpaca_stream_url: OptionalSocketUrl = None
+    alpaca_option_stream_url: OptionalSocketUrl = None
+    alpaca_option_feed: Literal["opra", "indicative"] = "indicative"
+    alpaca_stock_feed: Literal["sip", "iex"] = "iex"
+
+    polygon_api_key: OptionalSecret = None
+    polygon_base_url: ApiUrl = "https://api.polygon.io"
+    polygon_plan: Literal["free", "starter", "developer", "advanced"] = "free"
+
+    telegram_bot_token: OptionalSecret = None
+    telegram_chat_id: OptionalText = None
+    telegram_user_id: OptionalText = None
+    telegram_base_url: WebUrl = "https://api.telegram.org"
+
+    wsb_snake_data_dir: Path = Path("wsb_snake_data")
+    backup_dir: Path = Path("backups")
+    wsb_snake_http_host: str = "127.0.0.1"
+    wsb_snake_http_port: int = Field(8080, ge=0, le=65535)
+    wsb_snake_control_token: OptionalSecret = None
+    wsb_snake_clock_start: OptionalText = None
+    wsb_snake_cutoff_flatten: bool = True
+    wsb_snake_half_day_entries: bool = False
+    wsb_snake_dne: Literal["ask", "never"] = "ask"
+    wsb_snake_raise_limits: YesOnly = False
+    wsb_snake_allow_indicative: bool = False
+    wsb_snake_heartbeat_url: OptionalWebUrl = None
+
+    # limits (DESIGN section 3): may be lowered freely
+    wsb_snake_max_trade_dollars: Decimal = _money("1500", "1000000", "premium of one trade, dollars")
+    wsb_snake_max_trade_equity: Decimal = Field(Decimal("0.05"), gt=0, le=1)
+    wsb_snake_max_day_dollars: Decimal = _money("6000", "10000000", "entry premium of one day, dollars")
+    wsb_snake_max_positions: int = Field(5, ge=1, le=100)
+    wsb_snake_max_ticker_dollars: Decimal = _money(
+        "2000", "1000000", "open premium of one underlying, dollars"
+    )
+    wsb_snake_max_daily_loss_dollars: Decimal = _money("600", "1000000", "loss of one day, dollars")
+    wsb_snake_max_daily_loss_equity: Decimal = Field(Decimal("0.03"), gt=0, le=1)
+    wsb_snake_max_orders_minute: int = Field(6, ge=1, le=60)
+    wsb_snake_max_orders_day: int = Field(60, ge=1, le=1000)
+    wsb_snake_max_entries_per_signal: int = Field(2, ge=1, le=20)
+    # exits
+    wsb_snake_scalp_target: Decimal = Field(Decimal("0.20"), gt=0, le=5)
+    wsb_snake_scalp_stop: Decimal = Field(Decimal("0.15"), gt=0, lt=1)
+    wsb_snake_scalp_minutes: int = Field(45, ge=1, le=390)
+    # engines
+    wsb_snake_alert_confidence: int = Field(60, ge=0, le=100)
+    wsb_snake_execute_confidence: int = Field(70, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _bounds_between_settings(self) -> "Settings":
+        if not self.wsb_snake_raise_limits:
+            for name in LIMITS:
+                ceiling = type(self).model_fields[name].default
+                if getattr(self, name) > ceiling:
+                    raise ValueError(
+                        f"{name.upper()} is above {ceiling}; lower it, or set WSB_SNAKE_RAISE_LIMITS=yes"
+                    )
+        if self.alpaca_live_trading and not self.alpaca_account_number:
+            raise ValueError("ALPACA_ACCOUNT_NUMBER is missing; live trading needs the account's number")
+        if self.wsb_snake_clock_start is not None:
+            self._check_clock_start(self.wsb_snake_clock_start)
+        return self
+
+    def _check_clock_start(self, text: str) -> None:
+        if self.mode != "embedded":
+            raise ValueError(
+                "WSB_SNAKE_CLOCK_START is for the embedded exchange; unset it, or use loopback URLs"
+            )
+        if text == "broker":
+            return
+        try:
+            aware = datetime.fromisoformat(text).tzinfo is not None
+        except ValueError:
+            aware = False
+        if not aware:
+            raise ValueError(
+                "WSB_SNAKE_CLOCK_START is neither 'broker' nor an instant with offset "
+                "such as 2026-11-24T09:25:00-05:00"
+            )
+
+    @property
+    def mode(self) -> Mode:
+        """``embedded`` when every broker URL is loopback, else ``live`` or ``paper``."""
+        urls = [self.trading_url, self.alpaca_data_url, self.stream_url]
+        if self.alpaca_option_stream_url:
+            urls.append(self.alpaca_option_stream_url)
+        if all(is_loopback(url) for url in urls):
+            return "embedded"
+        return "live" if self.alpaca_live_trading else "paper"
+
+    @property
+    def trading_url(self) -> str:
+        """Base of Alpaca's trading REST API, without a version path."""
+        if self.alpaca_trading_url:
+            return self.alpaca_trading_url
+        return LIVE_TRADING_URL if self.alpaca_live_trading else PAPER_TRADING_URL
+
+    @property
+    def stream_url(self) -> str:
+        """Full URL of the trade_updates stream."""
+        if self.alpaca_stream_url:
+            return self.alpaca_stream_url
+        return "ws" + self.trading_url.removeprefix("http") + "/stream"
+
+    @property
+    def data_dir(self) -> Path:
+        return _from_project(self.wsb_snake_data_dir)
+
+    @property
+    def db_path(self) -> Path:
+        return self.data_dir / "wsb_snake.db"
+
+    @property
+    def session_learnings_path(self) -> Path:
+        return self.data_dir / "session_learnings.json"
+
+    @property
+    def backups(self) -> Path:
+        return _from_project(self.backup_dir)
+
+    def require_keys(self) -> tuple[str, str]:
+        """Alpaca's key and secret; raises ConfigError that names what is missing."""
+        missing = [
+            name
+            for name, value in (
+                ("ALPACA_API_KEY", self.alpaca_api_key),
+                ("ALPACA_SECRET_KEY", self.alpaca_secret_key),
+            )
+            if value is None
+        ]
+        if missing or self.alpaca_api_key is None or self.alpaca_secret_key is None:
+            raise ConfigError(
+                f"{' and '.join(missing)} not set: put them into .env (see .env.example), "
+                "or try script/demo, which needs no keys"
+            )
+        return self.alpaca_api_key.get_secret_value(), self.alpaca_secret_key.get_secret_value()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in clear, for the redaction of logs and messages only."""
+        held = (
+            self.alpaca_api_key,
+            self.alpaca_secret_key,
+            self.polygon_api_key,
+            self.telegram_bot_token,
+            self.wsb_snake_control_token,
+        )
+        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+
+
+LIMITS = (
+    "wsb_snake_max_trade_dollars",
+    "wsb_snake_max_trade_equity",
+    "wsb_snake_max_day_dollars",
+    "wsb_snake_max_positions",
+    "wsb_snake_max_ticker_dollars",
+    "wsb_snake_max_daily_loss_dollars",
+    "wsb_snake_max_daily_loss_equity",
+    "wsb_snake_max_orders_minute",
+    "wsb_snake_max_orders_day",
+    "wsb_snake_max_entries_per_signal",
+)
+
+
+def load(env_file: Path | None = PROJECT_ROOT / ".env", **overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` win over the environment, which wins over ``env_file``.
+
+    Raises ConfigError.
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` points at this machine, by a literal address or the name localhost."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _from_project(path: Path) -> Path:
+    return path if path.is_absolute() else PROJECT_ROOT / path
+
+
+def _one_line(error: ValidationError) -> str:
+    problems = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = "_".join(str(part) for part in item["loc"]).upper()
+        text = item["msg"].removeprefix("Value error, ")
+        problems.append(f"{name}: {text}" if name else text)
+    return "; ".join(problems)
+
+
+def __getattr__(name: str) -> Path:
+    """``DATA_DIR``, ``DB_PATH`` and ``SESSION_LEARNINGS_PATH`` as the present environment has them."""
+    if name in {"DATA_DIR", "DB_PATH", "SESSION_LEARNINGS_PATH"}:
+        settings = load()
+        return {
+            "DATA_DIR": settings.data_dir,
+            "DB_PATH": settings.db_path,
+            "SESSION_LEARNINGS_PATH": settings.session_learnings_path,
+        }[name]
+    raise AttributeError(name)

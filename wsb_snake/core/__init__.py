@@ -1,0 +1,1 @@
+"""The ground floor: time, lanes, symbols, states and prices. Imports nothing above it."""

@@ -1,0 +1,46 @@
+"""The loop that every lane of the daemon runs: do a step when it is due or when its bell rings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from wsb_snake.core.lanes import Flag, Lanes
+
+BEAT_S = 10.0
+"""A lane shows a sign of life at least this often."""
+
+AFTER_ERROR_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSpec:
+    """``step`` does what is due and says when it wants to be called again (None: when the bell rings)."""
+
+    name: str
+    step: Callable[[], datetime | None]
+    bell: Flag
+
+
+def run_lane(
+    lanes: Lanes,
+    spec: LaneSpec,
+    stopping: Flag,
+    beat: Callable[[str], None],
+    on_error: Callable[[str, Exception], None],
+) -> None:
+    """Run until ``stopping``. A step that raises is reported and tried again after 5 s."""
+    due: datetime | None = lanes.clock.now()
+    while not stopping.is_set():
+        beat(spec.name)
+        now = lanes.clock.now()
+        if not spec.bell.is_set() and (due is None or now < due):
+            left = BEAT_S if due is None else (due - now).total_seconds()
+            spec.bell.wait(min(BEAT_S, left))
+            continue
+        spec.bell.clear()
+        try:
+            due = spec.step()
+        except Exception as error:  # a lane's top loop: one bad step must not end the watching
+            on_error(spec.name, error)
+            lanes.sleep(AFTER_ERROR_S)
+            due = lanes.clock.now()
