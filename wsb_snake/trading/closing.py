@@ -1,0 +1,228 @@
+"""Closing: the claim of a position for exit, and the orders that carry it out.
+
+A claim is made under the book lock, so monitor, EOD, Telegram and HTTP can all ask to close a position
+and exactly one order goes out. Once claimed it is sticky until the broker shows it gone.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from wsb_snake.core.events import EventKind
+from wsb_snake.core.orders import (
+    LIVE,
+    TERMINAL,
+    ExitReason,
+    Order,
+    OrderStatus,
+    PositionIntent,
+    PositionState,
+    Purpose,
+    Side,
+)
+from wsb_snake.core.types import Quote
+from wsb_snake.trading import dispatch
+from wsb_snake.trading.broker import BrokerOrder
+from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.eod_guard import rungs
+from wsb_snake.trading.order_ids import order_id
+from wsb_snake.trading.order_work import (
+    BROKER_LAG_S,
+    Cancel,
+    LookUp,
+    Step,
+    Wait,
+    entry_step,
+    exit_step,
+    next_exit,
+)
+from wsb_snake.trading.positions import Position
+from wsb_snake.trading.reconciler import ours
+
+URGENT = frozenset({ExitReason.STOP, ExitReason.CUTOFF, ExitReason.EOD, ExitReason.FLATTEN})
+"""These go to market at the second try."""
+
+MAX_BACK_OFF_S = 15.0
+
+
+def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = None) -> bool:
+    """Decide that ``qty`` contracts (None: all) are to be sold; False when that is already decided."""
+    with desk.book.change() as commit:
+        position = desk.book.positions.get(position_id)
+        if position is None or position.qty == 0:
+            return False
+        wanted = position.qty if qty is None else min(qty, position.qty)
+        if position.state is PositionState.EXITING and position.to_sell >= wanted:
+            return False
+        quote = desk.board.get(position.symbol)
+        commit.change.position(
+            replace(position, state=PositionState.EXITING, exit_reason=reason, to_sell=wanted)
+        )
+        commit.change.event(
+            EventKind.EXIT_CONDITION,
+            position_id=position_id,
+            symbol=position.symbol,
+            reason=reason,
+            qty=wanted,
+            bid=None if quote is None else quote.bid,
+            mid=None if quote is None else quote.mid,
+            entry_price=position.entry_price,
+        )
+    return True
+
+
+def work_orders(desk: Desk) -> list[datetime]:
+    """Take every live order and every claimed position one step further; when to look again."""
+    due: list[datetime] = []
+    for position in desk.book.view.held():
+        step = _work(desk, position)
+        if isinstance(step, Wait):
+            due.append(step.until)
+    return due
+
+
+def _work(desk: Desk, position: Position) -> Step | None:
+    entry = desk.book.view.live_order(position.position_id, Purpose.ENTRY)
+    if entry is not None:  # confirmed over before anything is sold in this contract
+        return _apply(desk, entry, entry_step(entry, desk.now(), _unwanted(desk, position)))
+    if position.state is not PositionState.EXITING or not desk.in_session():
+        return None
+    working = desk.book.view.live_order(position.position_id, Purpose.EXIT)
+    if working is not None:
+        return _apply(desk, working, exit_step(working, desk.board.get(position.symbol), desk.now()))
+    return _send_exit(desk, position)
+
+
+def _apply(desk: Desk, order: Order, step: Step) -> Step:
+    if order.status is OrderStatus.PLANNED:
+        dispatch.submit(desk, order)
+    elif isinstance(step, Cancel):
+        dispatch.cancel(desk, order, step.why)
+    elif isinstance(step, LookUp):
+        dispatch.look_up(desk, order)
+    return step
+
+
+def _unwanted(desk: Desk, position: Position) -> str | None:
+    """Why a working entry must be cancelled at once."""
+    if position.state is PositionState.EXITING:
+        return "an exit is decided"
+    session = desk.session()
+    if session is None or position.expiry != session.day:
+        return None
+    end = rungs(session, position.underlying, desk.settings.wsb_snake_cutoff_flatten).entries_end
+    return "0DTE entries have ended" if desk.now() >= end else None
+
+
+def _send_exit(desk: Desk, position: Position) -> Step | None:
+    """Plan and queue the next closing order, unless something must be waited for."""
+    now = desk.now()
+    tried = _tried(desk, position)
+    wait_until = _back_off(tried)
+    if wait_until is not None and now < wait_until:
+        return Wait(wait_until)
+    blocking = _foreign_orders(desk, position.symbol)
+    if blocking:
+        for order in blocking:
+            dispatch.cancel_foreign(desk, order)
+        return Wait(now + timedelta(seconds=2))
+    qty = min(position.to_sell, sellable(desk, position))
+    if qty <= 0:
+        return Wait(now + timedelta(seconds=2))
+    planned = _plan_exit(desk, position.position_id, qty, len(tried) + 1, desk.board.get(position.symbol))
+    if planned is not None:
+        dispatch.submit(desk, planned)
+    return Wait(now + timedelta(seconds=1))
+
+
+def _plan_exit(desk: Desk, position_id: str, qty: int, attempt: int, quote: Quote | None) -> Order | None:
+    now = desk.now()
+    with desk.book.change() as commit:
+        position = desk.book.positions[position_id]
+        legs = [
+            o for o in desk.book.orders.values() if o.position_id == position_id and o.purpose is Purpose.EXIT
+        ]
+        if (
+            position.state is not PositionState.EXITING
+            or position.exit_reason is None
+            or any(o.live for o in legs)
+        ):
+            return None  # another lane was first
+        send = next_exit(position.symbol, attempt, quote, now, position.exit_reason in URGENT)
+        order = Order(
+            client_order_id=order_id(position_id, Purpose.EXIT, len(legs) + 1),
+            position_id=position_id,
+            purpose=Purpose.EXIT,
+            symbol=position.symbol,
+            side=Side.SELL,
+            intent=PositionIntent.SELL_TO_CLOSE,
+            type=send.type,
+            qty=min(qty, position.to_sell),
+            limit_price=send.limit_price,
+            status=OrderStatus.PLANNED,
+            created_at=now,
+            attempt=attempt,
+            reason=position.exit_reason,
+            decision_price=send.decision_price,
+        )
+        commit.change.order(order)
+        commit.change.event(
+            EventKind.EXIT_SENT,
+            position_id=position_id,
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            qty=order.qty,
+            type=order.type,
+            limit_price=order.limit_price,
+            reason=position.exit_reason,
+            attempt=attempt,
+        )
+    if commit.promise is not None:
+        desk.durable[order.client_order_id] = commit.promise
+    return order
+
+
+def sellable(desk: Desk, position: Position) -> int:
+    """Contracts that the broker would let us sell: never more than it shows, once it has caught up."""
+    reading = desk.pollers.positions.latest
+    if reading is None:
+        return position.qty
+    ends = (
+        o.ended_at for o in desk.book.view.orders if o.symbol == position.symbol and o.ended_at is not None
+    )
+    last = max(ends, default=position.opened_at)
+    if reading.begun_at < max(last, position.opened_at) + timedelta(seconds=BROKER_LAG_S):
+        return position.qty
+    available = sum(int(p.qty_available) for p in reading.value if p.symbol == position.symbol)
+    return min(position.qty, max(0, available))
+
+
+def _tried(desk: Desk, position: Position) -> list[Order]:
+    """The closing orders of the present claim that are over without having sold everything."""
+    return [
+        o
+        for o in desk.book.view.orders
+        if o.position_id == position.position_id
+        and o.purpose is Purpose.EXIT
+        and o.reason == position.exit_reason
+        and o.status in TERMINAL
+    ]
+
+
+def _back_off(tried: list[Order]) -> datetime | None:
+    """After refusals in a row: when the next try may go."""
+    refused = 0
+    for order in reversed(tried):
+        if order.status not in {OrderStatus.REJECTED, OrderStatus.NEVER_SENT}:
+            break
+        refused += 1
+    if not refused or tried[-1].ended_at is None:
+        return None
+    return tried[-1].ended_at + timedelta(seconds=min(2.0 ** (refused - 1), MAX_BACK_OFF_S))
+
+
+def _foreign_orders(desk: Desk, symbol: str) -> list[BrokerOrder]:
+    """Somebody else's live orders in ``symbol``: they hold contracts, or would be a wash trade."""
+    reading = desk.pollers.orders.latest
+    if reading is None:
+        return []
+    return [o for o in reading.value if o.symbol == symbol and o.status in LIVE and not ours(o)]

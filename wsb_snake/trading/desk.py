@@ -1,0 +1,231 @@
+"""Everything the order path holds, in one object that ``AlpacaExecutor.connect`` makes anew.
+
+The desk owns the book, the pauses, the breaker, the broker's snapshots and the senders; the modules
+around the executor are functions of it.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wsb_snake.config import Settings
+from wsb_snake.core.calendar import MarketCalendar, Session
+from wsb_snake.core.circuit_breaker import CircuitBreaker
+from wsb_snake.core.clock import Clock, eastern_date, from_eastern
+from wsb_snake.core.lanes import Flag, Lanes, Promise
+from wsb_snake.core.types import Quote
+from wsb_snake.db.database import Database
+from wsb_snake.trading.book import Book
+from wsb_snake.trading.broker import Account, Broker, BrokerError, BrokerOrder, BrokerPosition, Fatal
+from wsb_snake.trading.eod_guard import EodState
+from wsb_snake.trading.order_ids import OrderIds
+from wsb_snake.trading.pauses import Pauses
+from wsb_snake.trading.pollers import Poller, counts_as_failure
+from wsb_snake.trading.risk_governor import Limits
+from wsb_snake.trading.senders import Senders
+
+T = TypeVar("T")
+
+BROKER_STALE_S = 60.0
+
+
+class QuoteBoard:
+    """The newest quote of each contract that we hold, whoever delivered it."""
+
+    def __init__(self) -> None:
+        self._quotes: dict[str, Quote] = {}
+
+    def put(self, quote: Quote) -> bool:
+        """Keep ``quote`` unless a newer one is known; whether it was kept."""
+        known = self._quotes.get(quote.symbol)
+        if known is not None and known.at > quote.at:
+            return False
+        self._quotes[quote.symbol] = quote
+        return True
+
+    def get(self, symbol: str) -> Quote | None:
+        return self._quotes.get(symbol)
+
+    def keep(self, symbols: frozenset[str]) -> None:
+        """Forget every contract but these."""
+        self._quotes = {symbol: quote for symbol, quote in self._quotes.items() if symbol in symbols}
+
+
+@dataclass(slots=True)
+class Pollers:
+    """The four readers of the broker."""
+
+    positions: Poller[tuple[BrokerPosition, ...]]
+    orders: Poller[tuple[BrokerOrder, ...]]
+    account: Poller[Account]
+    quotes: Poller[dict[str, Quote]]
+
+    def all(self) -> tuple[Poller[Any], ...]:
+        return (self.positions, self.orders, self.account, self.quotes)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the order path is given: the world it runs in and the outside it talks to."""
+
+    lanes: Lanes
+    broker: Broker
+    database: Database
+    settings: Settings
+    fetch_quotes: Callable[[tuple[str, ...]], dict[str, Quote]]  # raises BrokerError
+    luck: random.Random
+    report_error: Callable[[str, Exception], None]
+
+
+class Desk:
+    """One connected order path; see the module's text."""
+
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self.bell = Flag(ports.lanes, "monitor")
+        self.clock: Clock = ports.lanes.clock
+        self.settings = ports.settings
+        self.limits = Limits.from_settings(ports.settings)
+        self.book = Book(ports.lanes, self.clock, ports.database)
+        self.pauses = Pauses(ports.lanes, ports.database)
+        self.breaker = CircuitBreaker()
+        self._breaker_lock = ports.lanes.lock("breaker")
+        self.calendar = MarketCalendar()
+        self.board = QuoteBoard()
+        self.eod: EodState | None = None
+        self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
+        self.asked_at: dict[str, datetime] = {}
+        self.ready = False
+        self.stream_up = False
+        self.quote_stream_up = False
+        self.ids = OrderIds(ports.luck)
+        self.quote_seen_at: dict[str, datetime] = {}
+        self.stream_down_since: datetime | None = None
+        self.last_eod_run_at: datetime | None = None
+        self.senders = Senders(ports.lanes, self.bell.set, ports.report_error)
+        self.pollers = self._make_pollers()
+
+    # time
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def session(self) -> Session | None:
+        """Today's session, or None on a closed day."""
+        return self.calendar.session(eastern_date(self.now()))
+
+    def day_start(self) -> datetime:
+        """Midnight US/Eastern of the present day."""
+        return from_eastern(eastern_date(self.now()), time.min)
+
+    def in_session(self) -> bool:
+        session = self.session()
+        return session is not None and session.open <= self.now() < session.close
+
+    # the broker's readings
+
+    def broker_age_s(self) -> float | None:
+        """Seconds since the older of the latest position and order readings was asked for."""
+        now = self.now()
+        ages = (self.pollers.positions.age_s(now), self.pollers.orders.age_s(now))
+        if ages[0] is None or ages[1] is None:
+            return None
+        return max(ages[0], ages[1])
+
+    def broker_fresh(self) -> bool:
+        age = self.broker_age_s()
+        return age is not None and age <= BROKER_STALE_S
+
+    def held_symbols(self) -> tuple[str, ...]:
+        """Contracts whose quotes we need."""
+        return tuple(sorted({p.symbol for p in self.book.view.held()}))
+
+    def mids(self) -> dict[str, Decimal]:
+        quotes = ((symbol, self.board.get(symbol)) for symbol in self.held_symbols())
+        return {symbol: quote.mid for symbol, quote in quotes if quote is not None and quote.two_sided}
+
+    # the breaker
+
+    def broker_failed(self, group: str, error: BrokerError) -> None:
+        """Count what went wrong in an endpoint group; five in a row pause entries."""
+        if isinstance(error, Fatal):
+            self.pauses.set("alpaca", f"the broker refuses us: {error}")
+            return
+        if not counts_as_failure(error):
+            self.broker_answered(group)
+            return
+        with self._breaker_lock:
+            trip = self.breaker.failure(group, self.now(), str(error))
+        if trip is not None:
+            self.pauses.set("alpaca", f"{trip.group}: {trip.what}", count=trip.count, wait_s=trip.wait_s)
+
+    def broker_answered(self, group: str) -> None:
+        with self._breaker_lock:
+            healed = self.breaker.success(group, self.now())
+        if healed:
+            self.pauses.clear("alpaca")
+
+    # the halt file
+
+    @property
+    def halt_file(self) -> Path:
+        return self.settings.data_dir / "halt"
+
+    def halted(self) -> bool:
+        """Whether the owner's halt is in force; read from the disk each time."""
+        return self.halt_file.exists()
+
+    # cadence
+
+    def _make_pollers(self) -> Pollers:
+        broker = self.ports.broker
+        return Pollers(
+            positions=self._poller("positions", broker.positions, self._positions_every),
+            orders=self._poller("orders", broker.open_orders, self._orders_every),
+            account=self._poller("account", broker.account, self._account_every),
+            quotes=self._poller("quotes", self._poll_quotes, self._quotes_every),
+        )
+
+    def _poller(self, name: str, fetch: Callable[[], T], interval: Callable[[], float]) -> Poller[T]:
+        return Poller(
+            name, self.ports.lanes, fetch, interval, self.bell.set, self.broker_failed, self.broker_answered
+        )
+
+    def _positions_every(self) -> float:
+        if not self.in_session():
+            return 60.0
+        if self.eod_open() or self.book.view.live_orders():
+            return 5.0
+        return 10.0 if self.book.view.held() else 15.0
+
+    def _orders_every(self) -> float:
+        if not self.in_session():
+            return 60.0
+        if self.book.view.live_orders():
+            return 2.0
+        if self.eod_open():
+            return 5.0
+        return 10.0 if self.book.view.held() else 15.0
+
+    def _account_every(self) -> float:
+        return 30.0 if self.in_session() else 120.0
+
+    def _quotes_every(self) -> float:
+        if not self.held_symbols() or not self.in_session():
+            return 15.0
+        return 15.0 if self.quote_stream_up else 5.0
+
+    def eod_open(self) -> bool:
+        """Today's EOD close has run and flat is not proven yet."""
+        return self.eod is not None and self.eod.ran_at is not None and self.eod.proven_at is None
+
+    def _poll_quotes(self) -> dict[str, Quote]:
+        symbols = self.held_symbols()
+        quotes = self.ports.fetch_quotes(symbols) if symbols else {}
+        for symbol in sorted(quotes):
+            self.board.put(quotes[symbol])
+        return quotes

@@ -1,0 +1,60 @@
+"""Names of positions and orders: ``wsb-<date>-<engine letter>-<12 random characters>-<leg>-<attempt>``.
+
+The position is the middle; ``e`` is its entry, ``x`` its exits. A name is never used twice, also
+after a cancel, because the broker refuses a client_order_id that it has seen before.
+"""
+
+import random
+from datetime import datetime
+from types import MappingProxyType
+
+from wsb_snake.core.clock import eastern_date
+from wsb_snake.core.orders import Purpose
+
+LETTERS = MappingProxyType(
+    {
+        "spy_scalper": "s",
+        "orchestrator": "o",
+        "institutional_scalper": "i",
+        "momentum_engine": "m",
+        "leaps_engine": "l",
+        "adopted": "a",
+    }
+)
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_LEG = MappingProxyType({Purpose.ENTRY: "e", Purpose.EXIT: "x"})
+
+
+class OrderIds:
+    """Draws names from ``luck`` (the system's in production, seeded in simulation)."""
+
+    def __init__(self, luck: random.Random) -> None:
+        self._luck = luck
+
+    def position(self, now: datetime, engine: str) -> str:
+        """``<date>-<letter>-<12 random characters>``; the date is US/Eastern."""
+        letter = LETTERS[engine]
+        drawn = "".join(self._luck.choice(_ALPHABET) for _ in range(12))
+        return f"{eastern_date(now):%Y%m%d}-{letter}-{drawn}"
+
+
+def order_id(position_id: str, purpose: Purpose, attempt: int) -> str:
+    """The client_order_id of the ``attempt``-th order of that purpose."""
+    return f"wsb-{position_id}-{_LEG[purpose]}-{attempt}"
+
+
+def position_of(client_order_id: str) -> str | None:
+    """The position that an order of ours belongs to, or None when the name is not of our making."""
+    parts = client_order_id.split("-")
+    if len(parts) != 6 or parts[0] != "wsb":
+        return None
+    return "-".join(parts[1:4])
+
+
+def engine_of(client_order_id: str) -> str | None:
+    """The engine named by an order of ours."""
+    parts = client_order_id.split("-")
+    if len(parts) != 6 or parts[0] != "wsb":
+        return None
+    return next((engine for engine, letter in LETTERS.items() if letter == parts[2]), None)

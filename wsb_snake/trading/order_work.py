@@ -1,0 +1,113 @@
+"""What to do next about an order, as pure decisions from (order, quote, now).
+
+Entries live 20 s, then are cancelled and confirmed. Exits are sticky: a marketable limit, a second
+one further down, then market, each cancelled and confirmed before the next; without a bid a limit at
+the minimum tick keeps working. An order whose fate is unknown is looked up, never resent blindly.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from wsb_snake.core.orders import CANCELABLE, Order, OrderStatus, OrderType
+from wsb_snake.core.types import Quote
+from wsb_snake.trading.exits import FRESH_S
+from wsb_snake.trading.order_prices import exit_limit
+
+ENTRY_LIFE_S = 20.0
+LIMIT_PATIENCE_S = 3.0
+MARKET_PATIENCE_S = 10.0
+LOOK_UP_EVERY_S = 2.0
+RECANCEL_S = 5.0
+LIMIT_ATTEMPTS = 2
+BROKER_LAG_S = 10.0
+"""How long the broker's positions may lag behind its orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The next closing order; ``decision_price`` is the bid that it was decided on."""
+
+    type: OrderType
+    limit_price: Decimal | None
+    decision_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    until: datetime
+
+
+Step = Cancel | LookUp | Wait
+
+
+def entry_step(order: Order, now: datetime, unwanted: str | None) -> Step:
+    """The next step for a live entry; ``unwanted`` says why it must go at once, if it must."""
+    pending = _unconfirmed(order, now)
+    if pending is not None:
+        return pending
+    dies_at = (order.sent_at or order.created_at) + timedelta(seconds=ENTRY_LIFE_S)
+    if unwanted is not None:
+        return Cancel(unwanted)
+    return Cancel("not filled within 20 s") if now >= dies_at else Wait(dies_at)
+
+
+def exit_step(order: Order, quote: Quote | None, now: datetime) -> Step:
+    """The next step for a live closing order."""
+    pending = _unconfirmed(order, now)
+    if pending is not None:
+        return pending
+    patience = MARKET_PATIENCE_S if order.type is OrderType.MARKET else LIMIT_PATIENCE_S
+    impatient_at = (order.sent_at or order.created_at) + timedelta(seconds=patience)
+    if now < impatient_at:
+        return Wait(impatient_at)
+    if _resting_without_bid(order, quote, now):
+        return Wait(now + timedelta(seconds=LOOK_UP_EVERY_S))
+    return Cancel("not filled, price again")
+
+
+def next_exit(symbol: str, attempt: int, quote: Quote | None, now: datetime, urgent: bool) -> Send:
+    """The closing order for the ``attempt``-th try; ``urgent`` goes to market at the second.
+
+    Market orders need no quote and are used when there is no fresh one.
+    """
+    if quote is None or abs(quote.age_s(now)) > FRESH_S:
+        return Send(OrderType.MARKET, None, None)
+    if quote.bid <= 0:
+        return Send(OrderType.LIMIT, exit_limit(symbol, quote, attempt), None)
+    if attempt > (1 if urgent else LIMIT_ATTEMPTS):
+        return Send(OrderType.MARKET, None, quote.bid)
+    return Send(OrderType.LIMIT, exit_limit(symbol, quote, attempt), quote.bid)
+
+
+def _unconfirmed(order: Order, now: datetime) -> Step | None:
+    """The step for an order whose send or cancel the broker has not confirmed yet."""
+    if order.status is OrderStatus.UNKNOWN:
+        return LookUp()
+    if order.status in {OrderStatus.PLANNED, OrderStatus.SENDING}:
+        return Wait(now + timedelta(seconds=LOOK_UP_EVERY_S))
+    if order.cancel_asked_at is None:
+        return None
+    asked_s = (now - order.cancel_asked_at).total_seconds()
+    if asked_s >= RECANCEL_S and order.status in CANCELABLE:
+        return Cancel("cancel not confirmed")
+    if asked_s >= LOOK_UP_EVERY_S:
+        return LookUp()
+    return Wait(order.cancel_asked_at + timedelta(seconds=LOOK_UP_EVERY_S))
+
+
+def _resting_without_bid(order: Order, quote: Quote | None, now: datetime) -> bool:
+    """A limit at the minimum tick already, and still nobody bids."""
+    if order.limit_price is None or quote is None or abs(quote.age_s(now)) > FRESH_S or quote.bid > 0:
+        return False
+    return order.limit_price <= exit_limit(order.symbol, quote, order.attempt)

@@ -1,0 +1,99 @@
+"""Why no new position may be opened: a set of reasons, durable where a person or a limit set them.
+
+A pause stops entries only. Watching and closing never ask here.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from wsb_snake.core.events import EventKind
+from wsb_snake.core.lanes import Lanes
+from wsb_snake.db import journal
+from wsb_snake.db.database import Database
+from wsb_snake.db.values import instant, instant_text
+
+REASONS = frozenset(
+    {"alpaca", "data", "stream", "journal", "clock", "calendar", "reconcile", "manual", "daily_loss", "eod"}
+)
+
+DURABLE = frozenset({"manual", "daily_loss", "alpaca"})
+"""Survive a restart; the others are found out anew at each start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    reason: str
+    since: datetime
+    detail: str
+
+
+class Pauses:
+    """The reasons in force."""
+
+    def __init__(self, lanes: Lanes, database: Database) -> None:
+        self._lanes = lanes
+        self._database = database
+        self._lock = lanes.lock("pauses")
+        self._held: dict[str, Pause] = {}
+
+    def load(self, conn: sqlite3.Connection) -> None:
+        rows = conn.execute("SELECT reason, since, detail FROM pauses").fetchall()
+        with self._lock:
+            for row in rows:
+                self._held[row["reason"]] = Pause(row["reason"], instant(row["since"]), row["detail"])
+
+    @property
+    def any(self) -> bool:
+        return bool(self._held)
+
+    def listed(self) -> tuple[Pause, ...]:
+        return tuple(self._held[reason] for reason in sorted(self._held))
+
+    def has(self, reason: str) -> bool:
+        return reason in self._held
+
+    def set(self, reason: str, detail: str, **data: object) -> bool:
+        """Pause for ``reason``; True when it is new. ``data`` goes into the event."""
+        if reason not in REASONS:
+            raise ValueError(f"{reason} is not a pause reason")
+        now = self._lanes.clock.now()
+        with self._lock:
+            if reason in self._held:
+                return False
+            pause = Pause(reason, now, detail)
+            self._held[reason] = pause
+            self._database.transact(_writes_pause(pause, data), urgent=True)
+        return True
+
+    def clear(self, reason: str) -> bool:
+        """Take one reason away; True when it was there."""
+        now = self._lanes.clock.now()
+        with self._lock:
+            if self._held.pop(reason, None) is None:
+                return False
+            self._database.transact(_writes_resume(reason, now), urgent=True)
+        return True
+
+
+def _writes_pause(pause: Pause, data: dict[str, object]) -> Callable[[sqlite3.Connection], None]:
+    def write(conn: sqlite3.Connection) -> None:
+        if pause.reason in DURABLE:
+            conn.execute(
+                "INSERT OR REPLACE INTO pauses (reason, since, detail) VALUES (?, ?, ?)",
+                (pause.reason, instant_text(pause.since), pause.detail),
+            )
+        journal.append(
+            conn, pause.since, EventKind.PAUSED, {"reason": pause.reason, "detail": pause.detail, **data}
+        )
+
+    return write
+
+
+def _writes_resume(reason: str, now: datetime) -> Callable[[sqlite3.Connection], None]:
+    def write(conn: sqlite3.Connection) -> None:
+        conn.execute("DELETE FROM pauses WHERE reason = ?", (reason,))
+        journal.append(conn, now, EventKind.RESUMED, {"reason": reason})
+
+    return write

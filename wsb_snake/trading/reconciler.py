@@ -1,0 +1,177 @@
+"""Book against broker: what each has that the other lacks. Pure; the broker is the truth.
+
+A symbol in which we have just traded, or still have a live order, is left alone until the broker's
+positions have had time to catch up with its orders (up to 10 s).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from wsb_snake.core.occ import parse
+from wsb_snake.core.orders import LIVE, TERMINAL, UNSETTLED, Order, Side
+from wsb_snake.core.types import Right
+from wsb_snake.trading.book import BookView
+from wsb_snake.trading.broker import BrokerOrder, BrokerPosition
+from wsb_snake.trading.order_work import BROKER_LAG_S
+from wsb_snake.trading.positions import Position
+
+PREFIX = "wsb-"
+"""Every client_order_id of ours begins so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """The broker holds ``qty`` contracts more than the book."""
+
+    held: BrokerPosition
+    qty: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """``qty`` contracts of ``position`` are no longer at the broker."""
+
+    position: Position
+    qty: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Something the daemon never trades; it pauses entries."""
+
+    symbol: str
+    qty: Decimal
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    surplus: tuple[Surplus, ...] = ()
+    shortfall: tuple[Shortfall, ...] = ()
+    unseen: tuple[Order, ...] = ()
+    strays: tuple[BrokerOrder, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+
+
+def ours(order: BrokerOrder) -> bool:
+    """Whether the order carries our prefix."""
+    return order.client_order_id.startswith(PREFIX)
+
+
+def compare(
+    view: BookView,
+    positions: Iterable[BrokerPosition],
+    open_orders: Iterable[BrokerOrder],
+    begun_at: datetime,
+) -> Findings:
+    """The union of both sides, for readings whose earlier question was asked at ``begun_at``."""
+    held = tuple(positions)
+    at_broker = tuple(open_orders)
+    foreign = _foreign(held)
+    untouchable = {item.symbol for item in foreign}
+    longs = {p.symbol: p for p in held if p.is_option and p.qty > 0 and p.symbol not in untouchable}
+    booked: dict[str, list[Position]] = {}
+    for position in view.watched():
+        booked.setdefault(position.symbol, []).append(position)
+    surplus: list[Surplus] = []
+    shortfall: list[Shortfall] = []
+    for symbol in sorted(longs.keys() | booked.keys()):
+        if settling(view, symbol, begun_at):
+            continue
+        difference = _qty(longs.get(symbol)) - sum(p.qty for p in booked.get(symbol, ()))
+        if difference > 0:
+            surplus.append(Surplus(longs[symbol], difference))
+        elif symbol not in untouchable:
+            shortfall.extend(_spread(booked[symbol], -difference))
+    return Findings(
+        tuple(surplus),
+        tuple(shortfall),
+        tuple(_unseen(view, at_broker, begun_at)),
+        tuple(_strays(view, at_broker)),
+        foreign,
+    )
+
+
+def settling(view: BookView, symbol: str, begun_at: datetime) -> bool:
+    """Our own trading in ``symbol`` is too recent, or not over, for a reading begun then to judge."""
+    lag = timedelta(seconds=BROKER_LAG_S)
+    for order in view.orders:
+        if order.symbol != symbol:
+            continue
+        if order.status in LIVE or (
+            order.ended_at is not None and order.filled_qty and begun_at < order.ended_at + lag
+        ):
+            return True
+    return False
+
+
+def _foreign(held: tuple[BrokerPosition, ...]) -> tuple[Foreign, ...]:
+    found = []
+    shorts = [p for p in held if p.is_option and p.qty < 0]
+    for position in held:
+        if not position.is_option:
+            found.append(Foreign(position.symbol, position.qty, "shares"))
+        elif position.qty < 0:
+            found.append(Foreign(position.symbol, position.qty, "short option"))
+        elif any(_covers(position.symbol, short.symbol) for short in shorts):
+            found.append(Foreign(position.symbol, position.qty, "covers a short option"))
+    return tuple(sorted(found, key=lambda item: item.symbol))
+
+
+def _covers(long_symbol: str, short_symbol: str) -> bool:
+    """Whether the long could be a leg against the short: same underlying and right, expiring no sooner."""
+    long, short = parse(long_symbol), parse(short_symbol)
+    same: tuple[str, Right] = (short.underlying, short.right)
+    return (long.underlying, long.right) == same and long.expiry >= short.expiry
+
+
+def _qty(position: BrokerPosition | None) -> int:
+    return 0 if position is None else int(position.qty)
+
+
+def _spread(positions: list[Position], missing: int) -> Iterable[Shortfall]:
+    """Attribute what is missing to the positions in the contract, the latest first."""
+    for position in reversed(positions):
+        if missing <= 0:
+            return
+        part = min(missing, position.qty)
+        missing -= part
+        yield Shortfall(position, part)
+
+
+def _unseen(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime) -> Iterable[Order]:
+    """Orders that we think are live at the broker, and that its list of live orders lacks."""
+    listed = {order.client_order_id for order in at_broker}
+    for order in view.live_orders():
+        if order.status in UNSETTLED or order.client_order_id in listed or order.sent_at is None:
+            continue
+        if begun_at >= order.sent_at + timedelta(seconds=2):
+            yield order
+
+
+def _strays(view: BookView, at_broker: tuple[BrokerOrder, ...]) -> Iterable[BrokerOrder]:
+    """Live orders of ours at the broker that the book doesn't know, or believes to be over."""
+    known = {order.client_order_id: order for order in view.orders}
+    for order in at_broker:
+        if not ours(order) or not order.is_option or order.status in TERMINAL:
+            continue
+        mine = known.get(order.client_order_id)
+        if mine is None:
+            yield order
+
+
+def matches(order: Order, found: BrokerOrder) -> bool:
+    """Whether the broker's order is the one that we sent under this client_order_id."""
+    return (
+        found.symbol == order.symbol
+        and found.side is order.side
+        and found.qty == order.qty
+        and found.created_at >= order.created_at - timedelta(minutes=5)
+    )
+
+
+def sold_by_others(side: Side | None, order_id: str | None, own_ids: frozenset[str]) -> bool:
+    """Whether a fill activity is a sale that none of our orders made."""
+    return side is Side.SELL and order_id not in own_ids

@@ -1,0 +1,174 @@
+"""Reconciliation at work: takes the readings, acts on what ``reconciler.compare`` finds.
+
+A failed reading changes nothing: "unknown" is never "flat". What cannot be explained pauses entries.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+
+from wsb_snake.core.clock import eastern_date
+from wsb_snake.core.events import EventKind
+from wsb_snake.core.occ import is_option, parse
+from wsb_snake.core.orders import Origin, PositionState, Purpose, Side
+from wsb_snake.trading import adoption, dispatch
+from wsb_snake.trading.broker import BrokerError, BrokerOrder, BrokerPosition
+from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.order_ids import engine_of, position_of
+from wsb_snake.trading.positions import Position
+from wsb_snake.trading.reconciler import Findings, Foreign, Shortfall, compare
+
+FOREIGN_ALERT_EVERY = timedelta(hours=1)
+FOREIGN_ALERT_LAST_HOUR = timedelta(minutes=10)
+LIQUIDATION_BEFORE_CLOSE = timedelta(minutes=60)
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Compares each new pair of readings with the book, once."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._done: datetime | None = None
+        self._foreign_told_at: datetime | None = None
+        self._unexplained: frozenset[str] = frozenset()
+
+    def step(self) -> None:
+        """Reconcile when there is a pair of readings that has not been looked at yet."""
+        positions = self._desk.pollers.positions.latest
+        orders = self._desk.pollers.orders.latest
+        if positions is None or orders is None or positions.begun_at == self._done:
+            return
+        self._done = positions.begun_at
+        self.run(positions.value, orders.value, min(positions.begun_at, orders.begun_at), ())
+
+    def run(
+        self,
+        positions: tuple[BrokerPosition, ...],
+        open_orders: tuple[BrokerOrder, ...],
+        begun_at: datetime,
+        recent: Iterable[BrokerOrder],
+    ) -> None:
+        """Act on one pair of readings; ``recent`` are orders that tell who opened what."""
+        found = compare(self._desk.book.view, positions, open_orders, begun_at)
+        for order in found.unseen:
+            dispatch.look_up(self._desk, order)
+        for stray in found.strays:
+            self._recover(stray)
+        self._adopt(found, (*recent, *open_orders))
+        for missing in found.shortfall:
+            self._desk.senders.offer(
+                f"explain:{missing.position.position_id}", partial(self._explain, missing)
+            )
+        self._unexplained &= {m.position.position_id for m in found.shortfall}
+        self._judge(found.foreign)
+
+    def _adopt(self, found: Findings, recent: tuple[BrokerOrder, ...]) -> None:
+        for surplus in found.surplus:
+            with self._desk.book.change() as commit:
+                adoption.adopt(
+                    commit.change, surplus.held, surplus.qty, recent, self._desk.ids, self._desk.settings
+                )
+            log.warning("adopted %s contracts of %s", surplus.qty, surplus.held.symbol)
+
+    def _recover(self, stray: BrokerOrder) -> None:
+        """An order of ours at the broker without a row: enter it, with its position if need be."""
+        position_id = position_of(stray.client_order_id)
+        if position_id is None or not is_option(stray.symbol):
+            return
+        with self._desk.book.change() as commit:
+            position = self._desk.book.positions.get(position_id) or self._by_symbol(stray)
+            if position is None:
+                position = _entering(position_id, stray, commit.change.now, self._desk)
+                commit.change.position(position)
+            adoption.recover(commit.change, stray, position)
+        dispatch.take(self._desk, stray)
+
+    def _by_symbol(self, stray: BrokerOrder) -> Position | None:
+        """For a closing order: the position in its contract."""
+        if stray.side is Side.BUY:
+            return None
+        held = (p for p in self._desk.book.positions.values() if p.symbol == stray.symbol and p.qty > 0)
+        return next(held, None)
+
+    def _explain(self, missing: Shortfall) -> None:
+        """Ask the account's activities where the contracts went (on a sender lane)."""
+        desk = self._desk
+        position = missing.position
+        try:
+            activities = desk.ports.broker.activities(position.opened_at - timedelta(minutes=1))
+        except BrokerError as error:
+            desk.broker_failed("account", error)
+            return
+        desk.broker_answered("account")
+        with desk.book.change() as commit:
+            now_held = desk.book.positions.get(position.position_id)
+            if now_held is None or now_held.qty != position.qty:
+                return
+            own = frozenset(o.broker_id for o in desk.book.orders.values() if o.broker_id is not None)
+            explained = adoption.explain(
+                commit.change, missing, activities, own, self._liquidation_from(position)
+            )
+        if explained:
+            self._unexplained -= {position.position_id}
+        else:
+            self._unexplained |= {position.position_id}
+            desk.pauses.set(
+                "reconcile", f"{missing.qty} {position.symbol} are gone at the broker, unexplained"
+            )
+
+    def _liquidation_from(self, position: Position) -> datetime:
+        """From when on a sale that nobody here made counts as the broker's own."""
+        session = self._desk.calendar.session(position.expiry)
+        today = eastern_date(self._desk.now())
+        if session is None or position.expiry != today:
+            return self._desk.now() + timedelta(days=1)
+        return session.close - LIQUIDATION_BEFORE_CLOSE
+
+    def _judge(self, foreign: tuple[Foreign, ...]) -> None:
+        """Pause while something stands there that we never trade, or cannot explain."""
+        if foreign:
+            listed = ", ".join(f"{item.qty} {item.symbol} ({item.kind})" for item in foreign)
+            self._desk.pauses.set("reconcile", f"not ours to trade: {listed}")
+            self._tell(foreign)
+        elif not self._unexplained:
+            self._foreign_told_at = None
+            self._desk.pauses.clear("reconcile")
+
+    def _tell(self, foreign: tuple[Foreign, ...]) -> None:
+        now = self._desk.now()
+        every = FOREIGN_ALERT_LAST_HOUR if self._last_hour(foreign, now) else FOREIGN_ALERT_EVERY
+        if self._foreign_told_at is not None and now - self._foreign_told_at < every:
+            return
+        self._foreign_told_at = now
+        with self._desk.book.change() as commit:
+            commit.change.event(
+                EventKind.FOREIGN_RISK,
+                items=[{"symbol": f.symbol, "qty": str(f.qty), "kind": f.kind} for f in foreign],
+            )
+
+    def _last_hour(self, foreign: tuple[Foreign, ...], now: datetime) -> bool:
+        session = self._desk.session()
+        if session is None or not session.close - timedelta(hours=1) <= now < session.close:
+            return False
+        return any(is_option(f.symbol) and parse(f.symbol).expiry == session.day for f in foreign)
+
+
+def _entering(position_id: str, stray: BrokerOrder, now: datetime, desk: Desk) -> Position:
+    contract = parse(stray.symbol)
+    return Position(
+        position_id=position_id,
+        symbol=stray.symbol,
+        underlying=contract.underlying,
+        expiry=contract.expiry,
+        origin=Origin.OURS,
+        engine=engine_of(stray.client_order_id) or "adopted",
+        setup="",
+        signal_id=None,
+        state=PositionState.ENTERING,
+        plan=adoption.scalp_plan(desk.settings),
+        opened_at=now,
+        note=f"recovered from the broker's {Purpose.ENTRY} order",
+    )

@@ -1,0 +1,164 @@
+"""The risk governor: how many contracts an entry may buy, or why none. Pure.
+
+The book itself is the reservation: an entry counts at its full limit price from the moment that its
+row exists until it ends, and at its fills from then on. So a reservation is taken under the book lock
+and released exactly once, and a restart forgets none.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from wsb_snake.config import Settings
+from wsb_snake.core.orders import Order, OrderStatus, Purpose
+from wsb_snake.core.signals import TradeIntent
+from wsb_snake.core.types import CONTRACT_SHARES
+from wsb_snake.trading.book import BookView, premium
+from wsb_snake.trading.broker import Account
+from wsb_snake.trading.positions import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Dollars, fractions of equity and counts; see DESIGN section 3."""
+
+    trade_dollars: Decimal
+    trade_equity: Decimal
+    day_dollars: Decimal
+    positions: int
+    ticker_dollars: Decimal
+    loss_dollars: Decimal
+    loss_equity: Decimal
+    orders_minute: int
+    orders_day: int
+    entries_per_signal: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Limits":
+        return cls(
+            trade_dollars=settings.wsb_snake_max_trade_dollars,
+            trade_equity=settings.wsb_snake_max_trade_equity,
+            day_dollars=settings.wsb_snake_max_day_dollars,
+            positions=settings.wsb_snake_max_positions,
+            ticker_dollars=settings.wsb_snake_max_ticker_dollars,
+            loss_dollars=settings.wsb_snake_max_daily_loss_dollars,
+            loss_equity=settings.wsb_snake_max_daily_loss_equity,
+            orders_minute=settings.wsb_snake_max_orders_minute,
+            orders_day=settings.wsb_snake_max_orders_day,
+            entries_per_signal=settings.wsb_snake_max_entries_per_signal,
+        )
+
+    def text(self) -> str:
+        """One line for the owner."""
+        return (
+            f"${self.trade_dollars} and {self.trade_equity:.0%} of equity a trade, "
+            f"${self.day_dollars} a day, {self.positions} positions, ${self.ticker_dollars} a ticker, "
+            f"daily loss ${self.loss_dollars} or {self.loss_equity:.0%}"
+        )
+
+    def daily_loss(self, equity: Decimal) -> Decimal:
+        """The loss in dollars, positive, from which no entry is allowed until the next session."""
+        return min(self.loss_dollars, self.loss_equity * equity)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    reason: str
+
+
+def day_pnl(view: BookView, mids: dict[str, Decimal], day_start: datetime) -> Decimal:
+    """Realised since ``day_start`` plus open, in dollars; a position without a mid counts at its entry."""
+    total = Decimal(0)
+    for position in view.positions:
+        if position.closed_at is None or position.closed_at >= day_start:
+            total += position.realised()
+        if position.qty and position.symbol in mids:
+            total += position.unrealised(mids[position.symbol])
+    return total
+
+
+def size(
+    intent: TradeIntent,
+    limit_price: Decimal,
+    view: BookView,
+    account: Account,
+    account_at: datetime,
+    limits: Limits,
+    day_start: datetime,
+    now: datetime,
+) -> int | Refused:
+    """Contracts to buy at ``limit_price`` dollars a share, at least 1, or the limit that forbids it.
+
+    ``account_at`` is when the account was read: what we ordered since is not in its buying power yet.
+    """
+    entries = [
+        o for o in view.orders if o.purpose is Purpose.ENTRY and _counts(o) and o.created_at >= day_start
+    ]
+    refusal = _by_count(intent, view, entries, limits, now)
+    if refusal is not None:
+        return refusal
+    cost = limit_price * CONTRACT_SHARES
+    per_trade = min(limits.trade_dollars, limits.trade_equity * account.equity)
+    if cost > per_trade:
+        return Refused(f"too dear: one contract costs ${cost:.2f}, a trade may cost ${per_trade:.2f}")
+    ticker = sum(
+        (_exposure(p, view) for p in view.held() if p.underlying == intent.contract.underlying), Decimal(0)
+    )
+    spent = sum((_spent(o) for o in entries), Decimal(0))
+    since_reading = sum((_spent(o) for o in entries if o.created_at >= account_at), Decimal(0))
+    rooms = (
+        (per_trade, "the trade limit"),
+        (
+            limits.ticker_dollars - ticker,
+            f"the limit of ${limits.ticker_dollars} for {intent.contract.underlying}",
+        ),
+        (limits.day_dollars - spent, f"the day's premium of ${limits.day_dollars}"),
+        (account.options_buying_power - since_reading, "the account's options buying power"),
+    )
+    room, name = min(rooms, key=lambda pair: pair[0])
+    if room < cost:
+        return Refused(f"{name} leaves ${max(room, Decimal(0)):.2f}, one contract costs ${cost:.2f}")
+    return int(room // cost)
+
+
+def _by_count(
+    intent: TradeIntent, view: BookView, entries: list[Order], limits: Limits, now: datetime
+) -> Refused | None:
+    if len(view.held()) >= limits.positions:
+        return Refused(f"{limits.positions} positions are open, the limit")
+    if any(p.symbol == intent.contract.symbol for p in view.held()):
+        return Refused(f"{intent.contract.symbol} is already held")
+    if len(entries) >= limits.orders_day:
+        return Refused(f"{limits.orders_day} entry orders today, the limit")
+    minute_ago = now - timedelta(minutes=1)
+    if sum(1 for o in entries if o.created_at > minute_ago) >= limits.orders_minute:
+        return Refused(f"{limits.orders_minute} entry orders within a minute, the limit")
+    same = [p for p in view.positions if p.signal_id == intent.signal.signal_id]
+    if len(same) >= limits.entries_per_signal:
+        return Refused(f"signal {intent.signal.signal_id} was tried {len(same)} times today, the limit")
+    return None
+
+
+def _counts(order: Order) -> bool:
+    return order.status is not OrderStatus.NEVER_SENT
+
+
+def _spent(order: Order) -> Decimal:
+    """Premium of one entry order: its fills, and what may still fill at its limit."""
+    filled = premium(order.filled_qty, order.filled_avg_price or Decimal(0))
+    return filled + premium(order.open_qty, order.limit_price or Decimal(0))
+
+
+def _exposure(position: Position, view: BookView) -> Decimal:
+    """Premium at risk in one position: held contracts at their entry, open entries at their limit."""
+    held = premium(position.qty, position.entry_price or Decimal(0))
+    return held + sum((_open_premium(o) for o in _entries_of(position, view)), Decimal(0))
+
+
+def _entries_of(position: Position, view: BookView) -> Iterable[Order]:
+    return (o for o in view.orders if o.position_id == position.position_id and o.purpose is Purpose.ENTRY)
+
+
+def _open_premium(order: Order) -> Decimal:
+    return premium(order.open_qty, order.limit_price or Decimal(0))

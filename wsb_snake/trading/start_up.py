@@ -1,0 +1,69 @@
+"""Start-up: take up the database, read the broker, agree, and only then allow trading."""
+
+import logging
+import sqlite3
+from datetime import timedelta
+
+from wsb_snake.core.calendar import MarketCalendar
+from wsb_snake.core.clock import eastern_date
+from wsb_snake.core.orders import UNSETTLED
+from wsb_snake.trading import dispatch
+from wsb_snake.trading.broker import Account, Broker
+from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.pollers import Snapshot
+from wsb_snake.trading.reconciling import Reconciler
+
+CALENDAR_BACK = timedelta(days=10)
+CALENDAR_AHEAD = timedelta(days=60)
+
+log = logging.getLogger(__name__)
+
+
+def load(desk: Desk, conn: sqlite3.Connection) -> None:
+    """Positions, orders and pauses as the last process left them."""
+    desk.book.load(conn, desk.day_start())
+    desk.pauses.load(conn)
+
+
+def read_calendar(desk: Desk) -> MarketCalendar:
+    """The broker's calendar around today. Raises BrokerError."""
+    today = eastern_date(desk.now())
+    broker: Broker = desk.ports.broker
+    return MarketCalendar(broker.calendar(today - CALENDAR_BACK, today + CALENDAR_AHEAD))
+
+
+def check_calendar(desk: Desk) -> None:
+    """Entries stop while the broker's calendar and the library's disagree about today."""
+    disagreement = desk.calendar.disagreement(eastern_date(desk.now()))
+    if disagreement is None:
+        desk.pauses.clear("calendar")
+    else:
+        desk.pauses.set("calendar", disagreement)
+
+
+def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
+    """Read orders and positions once and bring the book into line. Raises BrokerError.
+
+    Orders come first: a fill that they tell of explains a position, never the other way round.
+    """
+    broker = desk.ports.broker
+    now = desk.now()
+    oldest = min((o.created_at for o in desk.book.view.live_orders()), default=now)
+    recent = broker.orders_since(min(desk.day_start(), oldest) - timedelta(minutes=1))
+    begun = desk.now()
+    positions = broker.positions()
+    open_orders = broker.open_orders()
+    for order in recent:
+        dispatch.take(desk, order)
+    known = {order.client_order_id for order in recent}
+    for mine in desk.book.view.live_orders():
+        if mine.status in UNSETTLED and mine.client_order_id not in known:
+            dispatch.ask(desk, mine.client_order_id)
+    read_at = desk.now()
+    desk.pollers.account.latest = Snapshot(account, begun, read_at)
+    desk.pollers.positions.latest = Snapshot(positions, begun, read_at)
+    desk.pollers.orders.latest = Snapshot(open_orders, begun, read_at)
+    reconciler.run(positions, open_orders, begun, recent)
+    desk.ready = True
+    held = desk.book.view.watched()
+    log.info("reconciled with the broker: %d positions watched", len(held))
