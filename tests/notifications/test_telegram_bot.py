@@ -1,0 +1,180 @@
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from tests.notifications import bot_api
+from tests.notifications.bot_api import CHAT, TOKEN, BotApi, Message
+from wsb_snake.notifications.chat import (
+    ChatError,
+    ChatFatal,
+    ChatRefused,
+    ChatRetryAfter,
+    ChatUnavailable,
+    ChatUncertain,
+)
+from wsb_snake.notifications.telegram_bot import TelegramChat
+
+
+@pytest.fixture
+def api() -> Iterator[BotApi]:
+    fake = BotApi()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def chat(api: BotApi) -> Iterator[TelegramChat]:
+    telegram = TelegramChat(TOKEN, CHAT, api.url, connect_timeout_s=2, read_timeout_s=2)
+    telegram.start()
+    yield telegram
+    telegram.stop()
+
+
+def test_plain_text_loud_and_silent(api: BotApi, chat: TelegramChat) -> None:
+    text = "P&L <b>+5 %</b> *not bold* _x_ #1"
+    chat.send(text, silent=False)
+    chat.send("quiet", silent=True)
+    assert api.taken == [Message(CHAT, text, False), Message(CHAT, "quiet", True)]
+    assert api.paths == [f"/bot{TOKEN}/sendMessage"] * 2  # no getMe: a start needs no network
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "says"),
+    [
+        (bot_api.MALFORMED, ChatRefused, "is too long"),
+        (bot_api.NO_CHAT, ChatFatal, "check TELEGRAM_CHAT_ID"),
+        (bot_api.BLOCKED, ChatFatal, "blocked by the user"),
+        (bot_api.BAD_TOKEN, ChatFatal, "check TELEGRAM_BOT_TOKEN"),
+        (bot_api.HTML_502, ChatUncertain, "Bad Gateway"),
+        (bot_api.NOT_JSON, ChatUncertain, "Invalid server response"),
+        (bot_api.TAKEN_THEN_RESET, ChatUncertain, "answer was lost"),
+    ],
+)
+def test_each_answer_is_sorted_by_what_to_do_next(
+    api: BotApi, chat: TelegramChat, act: str, error: type[ChatError], says: str
+) -> None:
+    api.plan.append(act)
+    with pytest.raises(ChatError, match=says) as caught:
+        chat.send("x", silent=False)
+    assert type(caught.value) is error
+    chat.send("y", silent=False)
+    assert api.texts[-1] == "y"
+
+
+def test_throttling_tells_how_long(api: BotApi, chat: TelegramChat) -> None:
+    api.plan.append(bot_api.THROTTLE)
+    with pytest.raises(ChatRetryAfter) as caught:
+        chat.send("x", silent=False)
+    assert caught.value.seconds == 7.0
+
+
+def test_an_answer_that_the_library_cannot_read_is_still_a_delivery(api: BotApi, chat: TelegramChat) -> None:
+    api.plan.append(bot_api.OK_WITHOUT_MESSAGE)
+    chat.send("x", silent=False)
+    assert api.texts == ["x"]
+
+
+@pytest.mark.parametrize("act", [bot_api.HANG, bot_api.TAKEN_THEN_HANG])
+def test_a_time_out_is_uncertain(api: BotApi, act: str) -> None:
+    chat = TelegramChat(TOKEN, CHAT, api.url, connect_timeout_s=1, read_timeout_s=0.1)
+    chat.start()
+    api.plan.append(act)
+    with pytest.raises(ChatUncertain):
+        chat.send("x", silent=False)
+    chat.stop()
+
+
+def test_a_budget_of_its_own_bounds_the_wait(
+    api: BotApi, monkeypatch: pytest.MonkeyPatch, chat: TelegramChat
+) -> None:
+    monkeypatch.setattr(chat, "_budget_s", 0.05)
+    api.plan.append(bot_api.HANG)
+    with pytest.raises(ChatUncertain, match=r"no answer within 0\.05 s"):
+        chat.send("x", silent=False)
+
+
+def test_refused_connections_delivered_nothing() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        chat = TelegramChat(TOKEN, CHAT, f"http://127.0.0.1:{unused.getsockname()[1]}")
+        chat.start()
+        with pytest.raises(ChatUnavailable, match="ConnectError"):
+            chat.send("x", silent=False)
+        chat.stop()
+
+
+def test_a_proxy_of_the_environment_is_not_used_for_loopback(
+    api: BotApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    chat = TelegramChat(TOKEN, CHAT, api.url)
+    chat.start()
+    chat.send("x", silent=False)
+    chat.stop()
+    assert api.texts == ["x"]
+
+
+def test_not_started_stopped_and_stopped_while_sending(api: BotApi) -> None:
+    chat = TelegramChat(TOKEN, CHAT, api.url)
+    with pytest.raises(ChatUnavailable):
+        chat.send("x", silent=False)
+    chat.start()
+    api.usual = bot_api.HANG
+    errors: list[ChatError] = []
+
+    def sends() -> None:
+        try:
+            chat.send("x", silent=False)
+        except ChatError as error:
+            errors.append(error)
+
+    sender = threading.Thread(target=sends)
+    sender.start()
+    for _ in range(1000):
+        if api.paths:
+            break
+        sender.join(0.01)
+    chat.stop()
+    sender.join(10)
+    assert [type(error) for error in errors] == [ChatUncertain]
+    with pytest.raises(ChatUnavailable):
+        chat.send("x", silent=False)
+    chat.stop()
+    unused = TelegramChat(TOKEN, CHAT, api.url)
+    unused.stop()
+
+
+def test_the_token_is_in_no_error_and_no_log(
+    api: BotApi, chat: TelegramChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    plan = [
+        bot_api.OK,
+        bot_api.THROTTLE,
+        bot_api.MALFORMED,
+        bot_api.BAD_TOKEN,
+        bot_api.BLOCKED,
+        bot_api.HTML_502,
+        bot_api.NOT_JSON,
+        bot_api.OK_WITHOUT_MESSAGE,
+        bot_api.TAKEN_THEN_RESET,
+    ]
+    api.plan.extend(plan)
+    traces = []
+    for _ in plan:
+        try:
+            chat.send("x", silent=False)
+        except ChatError:
+            traces.append(traceback.format_exc())
+    assert len(traces) == 7
+    assert not [trace for trace in traces if TOKEN in trace]
+    assert TOKEN not in caplog.text
+    assert not [record for record in caplog.records if TOKEN in repr(vars(record))]
+    assert "telegram" in caplog.text  # the log was being watched

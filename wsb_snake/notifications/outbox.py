@@ -1,0 +1,260 @@
+"""Alerts on their way to the owner: kept in the database until the chat has taken them, in order.
+
+``enqueue`` is a journal consumer's handler: each event becomes its alerts exactly once. ``Outbox``
+sends them. Before a send the row is marked ``sending``: a process that dies in between leaves the
+mark, and its successor repeats the alert and says so.
+
+States of a row: ``pending``, ``sending``, ``sent``, ``failed`` (the chat refuses the text), ``unsent``
+(no chat is configured).
+"""
+
+import logging
+import sqlite3
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from wsb_snake.core.clock import Clock
+from wsb_snake.core.events import Event
+from wsb_snake.db.database import Database
+from wsb_snake.db.errors import DatabaseUnavailable
+from wsb_snake.db.values import instant, instant_text
+from wsb_snake.notifications.chat import (
+    Chat,
+    ChatFatal,
+    ChatRefused,
+    ChatRetryAfter,
+    ChatUnavailable,
+    ChatUncertain,
+)
+from wsb_snake.notifications.messages import alerts_for
+from wsb_snake.notifications.wording import SILENT
+
+GAP_S = 1.0  # Telegram's limits: about one message a second to a chat,
+PER_MINUTE = 20  # and twenty a minute to a group
+BACK_OFF_S = (1.0, 60.0)
+READ_AGAIN_S = 5.0
+LATE_S = 60.0
+TEXT_LIMIT = 4000  # of Telegram's 4096, which leaves room for the marks
+MARK_WAIT_S = 2.0  # a slow disk holds no alert back for longer
+
+log = logging.getLogger(__name__)
+
+
+def enqueue(conn: sqlite3.Connection, event: Event) -> None:
+    """Write the alerts of ``event``, unless they are there already.
+
+    Not INSERT OR IGNORE: a row that it ignores uses up a number, and the owner counts on the numbers.
+    """
+    for index, alert in enumerate(alerts_for(event)):
+        row = (f"event:{event.seq}:{index}", instant_text(event.at), alert.kind, alert.level, alert.text)
+        conn.execute(
+            "INSERT INTO alerts (dedupe_key, at, kind, level, text, state)"
+            " SELECT ?1, ?2, ?3, ?4, ?5, 'pending'"
+            " WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE dedupe_key = ?1)",
+            row,
+        )
+
+
+class OutboxState(StrEnum):
+    OFF = "off"  # no chat is configured
+    UP = "up"
+    DOWN = "down"  # the last attempt failed; it goes on trying
+    STOPPED = "stopped"  # token or chat is wrong; see ``Outbox.trouble``
+
+
+@dataclass(slots=True)
+class _Letter:
+    """The alert that is being sent, and how far it has come."""
+
+    number: int
+    at: datetime
+    silent: bool
+    parts: tuple[str, ...]
+    left_over: bool  # another process was about to send it
+    doubt: bool  # the present part may have been delivered
+    part: int = 0
+
+    def text(self, now: datetime) -> str:
+        late_s = (now - self.at).total_seconds()
+        late = f"late by {late_s // 60:.0f} min: " if late_s > LATE_S else ""
+        count = f" ({self.part + 1}/{len(self.parts)})" if len(self.parts) > 1 else ""
+        return f"{'(repeat) ' if self.doubt else ''}{late}{self.parts[self.part]}{count} #{self.number}"
+
+
+class Outbox:
+    """Sends the alerts that wait, oldest first, one part a ``step``. One lane steps, any may ask."""
+
+    def __init__(self, database: Database, chat: Chat | None, clock: Clock) -> None:
+        self._database = database
+        self._chat = chat
+        self._clock = clock
+        self._state = OutboxState.UP if chat is not None else OutboxState.OFF
+        self._trouble = ""
+        self._waiting = 0
+        self._letter: _Letter | None = None
+        self._done = 0  # no alert up to this number is sent again, even while the disk refuses the mark
+        self._attempts: deque[float] = deque(maxlen=PER_MINUTE)
+        self._not_before = 0.0
+        self._back_off = BACK_OFF_S[0]
+        self._hurry = False
+
+    def step(self) -> float | None:
+        """Send at most one message, without sleeping.
+
+        Seconds until it wants to be called again; None when nothing waits (or nothing can be sent any
+        more), so that a call is due after the next alert. Raises DatabaseClosed.
+        """
+        try:
+            letter = self._next_letter()
+        except (DatabaseUnavailable, sqlite3.Error) as error:
+            log.warning("alerts cannot be read: %s", error)
+            return READ_AGAIN_S
+        if letter is None or self._stopped():
+            return None
+        if self._chat is None:
+            self._drop_all()
+            return None
+        wait = self._wait_s()
+        if wait > 0:
+            return wait
+        self._send(self._chat, letter)
+        if not self._waiting or self._stopped():
+            return None
+        return max(0.0, self._wait_s())
+
+    def pending(self) -> int:
+        """How many alerts waited at the last step; memory only."""
+        return self._waiting
+
+    def chat_up(self) -> bool | None:
+        """Whether the last message went out; None without a chat. Memory only."""
+        return None if self._state is OutboxState.OFF else self._state is OutboxState.UP
+
+    def state(self) -> OutboxState:
+        return self._state
+
+    def trouble(self) -> str:
+        """One line: what the last failure was; empty while the chat is up."""
+        return self._trouble
+
+    def hurry(self) -> None:
+        """The process ends: keep to no pace of our own from now on."""
+        self._hurry = True
+
+    def _stopped(self) -> bool:
+        return self._state is OutboxState.STOPPED
+
+    def _next_letter(self) -> _Letter | None:
+        where = "FROM alerts WHERE state IN ('pending', 'sending') AND number > ?"
+        with self._database.get_connection() as conn:
+            self._waiting = conn.execute(f"SELECT COUNT(*) {where}", (self._done,)).fetchone()[0]
+            row = conn.execute(
+                f"SELECT number, at, level, text, state {where} ORDER BY number LIMIT 1", (self._done,)
+            ).fetchone()
+        if row is None:
+            return None
+        if self._letter is None or self._letter.number != row["number"]:
+            left_over = row["state"] == "sending"
+            self._letter = _Letter(
+                number=row["number"],
+                at=instant(row["at"]),
+                silent=row["level"] == SILENT,
+                parts=split_text(row["text"], TEXT_LIMIT),
+                left_over=left_over,
+                doubt=left_over,
+            )
+        return self._letter
+
+    def _wait_s(self) -> float:
+        """Seconds until a message may go out; not positive when it may go now."""
+        now = self._clock.monotonic()
+        moments = [self._not_before]
+        if self._attempts and not self._hurry:
+            moments.append(self._attempts[-1] + GAP_S)
+            if len(self._attempts) == PER_MINUTE:
+                moments.append(self._attempts[0] + 60.0)
+        return max(moments) - now
+
+    def _send(self, chat: Chat, letter: _Letter) -> None:
+        self._mark(letter.number, "sending", attempts=1)
+        self._attempts.append(self._clock.monotonic())
+        try:
+            chat.send(letter.text(self._clock.now()), letter.silent)
+        except ChatRetryAfter as error:
+            self._not_before = self._clock.monotonic() + error.seconds
+            self._undelivered(letter)
+        except ChatUnavailable as error:
+            self._down(str(error))
+            self._undelivered(letter)
+        except ChatUncertain as error:
+            self._down(str(error))
+            letter.doubt = True
+        except ChatRefused as error:
+            log.error("alert %d failed: %s", letter.number, error)
+            self._finish(letter, "failed")
+        except ChatFatal as error:
+            self._state, self._trouble = OutboxState.STOPPED, str(error)
+            log.error("alerts are no longer sent: %s", error)
+            self._undelivered(letter)
+        else:
+            self._delivered(letter)
+
+    def _delivered(self, letter: _Letter) -> None:
+        if self._state is OutboxState.DOWN:
+            log.info("the chat is up again")
+        self._state, self._trouble = OutboxState.UP, ""
+        self._back_off = BACK_OFF_S[0]
+        letter.part += 1
+        letter.doubt = letter.left_over
+        if letter.part == len(letter.parts):
+            self._finish(letter, "sent")
+
+    def _undelivered(self, letter: _Letter) -> None:
+        """The present part is certainly not there: a later process may send the alert unmarked."""
+        if letter.part == 0 and not letter.doubt:
+            self._mark(letter.number, "pending")
+
+    def _down(self, trouble: str) -> None:
+        if self._state is OutboxState.UP:
+            log.warning("the chat is down: %s", trouble)
+        self._state, self._trouble = OutboxState.DOWN, trouble
+        self._not_before = self._clock.monotonic() + self._back_off
+        self._back_off = min(self._back_off * 2, BACK_OFF_S[1])
+
+    def _finish(self, letter: _Letter, state: str) -> None:
+        self._done = letter.number
+        self._letter = None
+        self._waiting -= 1
+        self._mark(letter.number, state, sent_at=self._clock.now() if state == "sent" else None)
+
+    def _mark(self, number: int, state: str, attempts: int = 0, sent_at: datetime | None = None) -> None:
+        row = (state, attempts, instant_text(sent_at), number)
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute(
+                "UPDATE alerts SET state = ?, attempts = attempts + ?, sent_at = ? WHERE number = ?", row
+            )
+
+        self._database.transact(write).wait(MARK_WAIT_S)
+
+    def _drop_all(self) -> None:
+        """Without a chat every alert counts as undelivered by choice."""
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute("UPDATE alerts SET state = 'unsent' WHERE state IN ('pending', 'sending')")
+
+        self._database.transact(write).wait(MARK_WAIT_S)
+        self._waiting, self._letter = 0, None
+
+
+def split_text(text: str, limit: int) -> tuple[str, ...]:
+    """``text`` in pieces of at most ``limit`` characters, cut at line feeds where there are any."""
+    parts = []
+    while len(text) > limit:
+        cut = text.rfind("\n", 1, limit + 1)
+        end = cut if cut > 0 else limit
+        parts.append(text[:end])
+        text = text[end:].removeprefix("\n")
+    return (*parts, text)

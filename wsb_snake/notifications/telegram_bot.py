@@ -1,0 +1,159 @@
+"""Telegram as a ``Chat``: python-telegram-bot on an asyncio loop in a thread of its own."""
+
+import asyncio
+import logging
+import os
+import threading
+from concurrent.futures import CancelledError
+from datetime import timedelta
+
+import httpx
+from telegram import Bot
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.request import HTTPXRequest
+
+from wsb_snake.config import is_loopback
+from wsb_snake.notifications.chat import (
+    Chat,
+    ChatError,
+    ChatFatal,
+    ChatRefused,
+    ChatRetryAfter,
+    ChatUnavailable,
+    ChatUncertain,
+)
+
+__all__ = ["Chat", "TelegramChat"]
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 10.0
+SLACK_S = 5.0  # on top of the two: writing, and the way between the threads
+STOP_S = 2.0
+
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NO_CHAT = ("chat not found", "chat_id is empty")  # Telegram says these with 400 too
+
+
+class TelegramChat:
+    """Sends plain text to one chat.
+
+    ``base_url`` is the Bot API's root (``https://api.telegram.org``), without ``/bot<token>``. The
+    token appears in no error and no log.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        chat_id: str,
+        base_url: str,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        _quiet_libraries()
+        self._token = token
+        self._chat_id = chat_id
+        self._budget_s = connect_timeout_s + read_timeout_s + SLACK_S
+        self._request = HTTPXRequest(
+            connect_timeout=connect_timeout_s,
+            read_timeout=read_timeout_s,
+            # a proxy from the environment serves the internet, never this machine
+            httpx_kwargs={"trust_env": not is_loopback(base_url)},
+        )
+        self._bot = Bot(
+            token,
+            base_url=f"{base_url.rstrip('/')}/bot",
+            request=self._request,
+            get_updates_request=self._request,
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="telegram", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; no network yet."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(STOP_S)  # the loop runs
+
+    def stop(self) -> None:
+        """Give up what is being sent, end the thread. Takes at most a few seconds; for good."""
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
+        ending = asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop)
+        try:
+            ending.result(STOP_S)
+        except TimeoutError:
+            ending.cancel()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_S)
+
+    def send(self, text: str, silent: bool) -> None:
+        """See ``Chat.send``; callable from any thread."""
+        if not self._loop.is_running():
+            raise ChatUnavailable("the Telegram thread does not run")
+        sending = asyncio.run_coroutine_threadsafe(self._send(text, silent), self._loop)
+        try:
+            sending.result(self._budget_s)
+        except TimeoutError:
+            sending.cancel()
+            raise ChatUncertain(f"Telegram gave no answer within {self._budget_s:g} s") from None
+        except CancelledError:
+            raise ChatUncertain("given up while sending") from None
+        except TelegramError as error:
+            raise self._sorted(error) from None
+
+    async def _send(self, text: str, silent: bool) -> None:
+        try:
+            await self._bot.send_message(self._chat_id, text, disable_notification=silent)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            # the status was 2xx and the body JSON: Telegram took the message, and the library stumbled
+            # over the description of it
+            logging.getLogger(__name__).warning("Telegram took a message; its answer has an unknown form")
+
+    def _sorted(self, error: TelegramError) -> ChatError:
+        """``error`` by what to do next; BadRequest must be asked for before its parent NetworkError."""
+        text = f"{type(error).__name__}: {self._clean(str(error))}"
+        if isinstance(error, RetryAfter):
+            wait = error.retry_after
+            return ChatRetryAfter(wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
+        if isinstance(error, InvalidToken):
+            return ChatFatal(f"Telegram refuses the bot token, check TELEGRAM_BOT_TOKEN ({text})")
+        if isinstance(error, Forbidden | ChatMigrated) or any(words in text.lower() for words in _NO_CHAT):
+            return ChatFatal(f"Telegram refuses this chat, check TELEGRAM_CHAT_ID ({text})")
+        if isinstance(error, BadRequest):
+            return ChatRefused(f"Telegram refuses this text ({text})")
+        if isinstance(error.__cause__, _NEVER_LEFT):
+            return ChatUnavailable(f"Telegram cannot be reached ({type(error.__cause__).__name__})")
+        # no answer, a reset after the request had left, 5xx, no JSON
+        return ChatUncertain(f"Telegram's answer was lost or is an error ({text})")
+
+    def _clean(self, text: str) -> str:
+        return " ".join(text.replace(self._token, "***").split())[:200]
+
+    async def _shut_down(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._request.shutdown()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+
+def _quiet_libraries() -> None:
+    """Keep the token out of the logs: httpx and httpcore log whole URLs, PTB logs raw answers."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
+    os.environ.setdefault("PTB_TIMEDELTA", "true")  # retry_after as timedelta, its form of the future
