@@ -1,0 +1,1 @@
+"""The embedded exchange. It shares only symbols, types, clock and prices with the daemon."""
