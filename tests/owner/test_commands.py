@@ -1,0 +1,109 @@
+import pytest
+
+from tests.owner.sample import CALL, PUT, facts, position
+from wsb_snake.core.clock import SystemClock
+from wsb_snake.core.lanes import Promise, ThreadLanes
+from wsb_snake.owner import commands as module
+from wsb_snake.owner.commands import CommandError, Commands, Verb
+
+
+class RecordingDesk:
+    """Answers at once, unless told to stay silent or to refuse."""
+
+    def __init__(self) -> None:
+        self.lanes = ThreadLanes(SystemClock())
+        self.asked: list[tuple[Verb, str | None]] = []
+        self.silent = False
+        self.refusal: CommandError | None = None
+
+    def ask(self, verb: Verb, argument: str | None) -> Promise[str]:
+        self.asked.append((verb, argument))
+        promise: Promise[str] = Promise(self.lanes, "desk")
+        if self.refusal is not None:
+            promise.fail(self.refusal)
+        elif not self.silent:
+            promise.resolve(f"{verb} done")
+        return promise
+
+
+@pytest.fixture
+def desk() -> RecordingDesk:
+    return RecordingDesk()
+
+
+@pytest.fixture
+def commands(desk: RecordingDesk) -> Commands:
+    return Commands(desk, lambda: facts(positions=(position(), position(PUT))))
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "asked"),
+    [
+        ("flatten", None, (Verb.FLATTEN, "0dte")),
+        ("flatten", "ALL", (Verb.FLATTEN, "all")),
+        ("FLATTEN", " 0DTE ", (Verb.FLATTEN, "0dte")),
+        ("halt", None, (Verb.HALT, None)),
+        ("resume", "", (Verb.RESUME, None)),
+        ("cancel", None, (Verb.CANCEL, None)),
+        ("eod", None, (Verb.EOD, None)),
+        ("close", CALL, (Verb.CLOSE, CALL)),
+        ("close", "qqq", (Verb.CLOSE, "QQQ")),
+    ],
+)
+def test_a_good_command_reaches_the_desk_in_one_form(
+    commands: Commands, desk: RecordingDesk, verb: str, argument: str | None, asked: tuple[Verb, str | None]
+) -> None:
+    answer = commands.run(verb, argument)
+    assert answer.ok
+    assert answer.text.endswith("done")
+    assert desk.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "says"),
+    [
+        ("flatten", "everything", "0dte (what expires today) or all"),
+        ("close", None, "needs the OCC symbol or the ticker"),
+        ("close", "IWM", "no position in the ticker IWM; held: QQQ261123P00500000, SPY261123C00600000"),
+        ("close", "SPY261123C00601000", "no position in the contract"),
+        ("halt", "now", "halt takes no argument"),
+        ("status", "x", "status takes no argument"),
+        ("sell", None, "unknown command 'sell'; there are status, flatten"),
+    ],
+)
+def test_a_bad_command_gets_one_clear_line_and_reaches_nobody(
+    commands: Commands, desk: RecordingDesk, verb: str, argument: str | None, says: str
+) -> None:
+    answer = commands.run(verb, argument)
+    assert not answer.ok
+    assert says in answer.text
+    assert "\n" not in answer.text
+    assert desk.asked == []
+
+
+def test_close_with_nothing_held_says_so(desk: RecordingDesk) -> None:
+    assert Commands(desk, facts).run("close", "SPY").text.endswith("nothing is held")
+
+
+def test_status_asks_nobody(commands: Commands, desk: RecordingDesk) -> None:
+    answer = commands.run("status")
+    assert answer.ok
+    assert CALL in answer.text
+    assert desk.asked == []
+
+
+def test_a_refusal_is_passed_on(commands: Commands, desk: RecordingDesk) -> None:
+    desk.refusal = CommandError("the calendar still disagrees")
+    answer = commands.run("resume")
+    assert (answer.ok, answer.text) == (False, "the calendar still disagrees")
+
+
+def test_a_desk_that_takes_long_is_no_failure(
+    commands: Commands, desk: RecordingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.01)
+    desk.silent = True
+    answer = commands.run("flatten", "all")
+    assert answer.ok
+    assert "still at work" in answer.text
+    assert desk.asked == [(Verb.FLATTEN, "all")]

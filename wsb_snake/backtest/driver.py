@@ -1,0 +1,338 @@
+"""Drives the production daemon through one whole session on a virtual clock.
+
+The lanes are greenlets on a seeded hub; the exchange is the embedded one. Three depths give the same
+order list: ``http`` (the real clients over loopback, in lockstep), ``wire`` (the real clients, answered
+in process below them) and ``port`` (no clients, the Broker port itself).
+"""
+
+import random
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from wsb_snake import config
+from wsb_snake.backtest.sim_broker import (
+    SimBroker,
+    SimChat,
+    SimQuoteFeed,
+    SimSource,
+    SimVix,
+    trade_update,
+)
+from wsb_snake.backtest.summary import DayResult, collect
+from wsb_snake.collectors.market_data import MarketData
+from wsb_snake.config import ConfigError, Settings
+from wsb_snake.core.clock import VirtualClock
+from wsb_snake.core.health import Facts
+from wsb_snake.core.hub import Hub
+from wsb_snake.core.lane_loop import run_lane
+from wsb_snake.core.lanes import Flag
+from wsb_snake.core.transport import WireReply, WireRequest
+from wsb_snake.core.types import Quote
+from wsb_snake.daemon import Daemon, World
+from wsb_snake.db.database import Database
+from wsb_snake.sim.alpaca_api import AlpacaApi
+from wsb_snake.sim.api import ApiRequest
+from wsb_snake.sim.exchange import Exchange
+from wsb_snake.sim.faults import ConnectionLost, Hung
+from wsb_snake.sim.market import Market, SeededMarket
+from wsb_snake.sim.polygon_api import PolygonApi
+from wsb_snake.sim.recorded import RecordedMarket
+from wsb_snake.sim.rules import Rules
+from wsb_snake.sim.server import POLYGON_PATHS, ExchangeServer
+from wsb_snake.sim.service import BOT_TOKEN, KEY, POLYGON_KEY, SECRET
+from wsb_snake.sim.sessions import session_of
+from wsb_snake.sim.telegram_api import CHAT_ID, TelegramApi
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import TradeUpdate
+from wsb_snake.vendors import Sinks, Streams, connect_broker, connect_chat, connect_market
+
+Depth = Literal["http", "wire", "port"]
+
+STARTS_BEFORE_OPEN = timedelta(minutes=5)
+ENDS_AFTER_CLOSE = timedelta(minutes=17)
+SETTLE_LIMIT_S = 20.0
+PROGRESS_EVERY_S = 60.0
+
+
+class DriverError(Exception):
+    """The day cannot be driven; the text is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayPlan:
+    """Which session to drive and how. ``data`` is a folder of recorded chain days, None: seeded."""
+
+    day: date
+    seed: int
+    depth: Depth = "http"
+    data: Path | None = None
+    rules: Rules | None = None
+
+
+def run_day(plan: DayPlan, progress: Callable[[Facts], None] | None = None) -> DayResult:
+    """Drive one session and collect what happened. Raises DriverError and ConfigError."""
+    market = _market(plan)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wsb-snake-")))
+        drive = _Drive(plan, market, folder)
+        stack.callback(drive.close)
+        drive.prepare()
+        drive.run(progress)
+        return collect(drive.database, drive.exchange, drive.telegram, alpaca_executor.desk)
+
+
+def _market(plan: DayPlan) -> Market:
+    if session_of(plan.day) is None:
+        raise DriverError(f"{plan.day} is not a trading day; choose another --date")
+    if plan.data is None:
+        return SeededMarket(plan.day, plan.seed)
+    return RecordedMarket(plan.data, plan.day, plan.seed)
+
+
+def embedded_settings(urls: dict[str, str], folder: Path) -> Settings:
+    """The environment's settings for the embedded exchange: no ``.env``, loopback only, a folder of its own.
+
+    Raises ConfigError.
+    """
+    fixed: dict[str, object] = {name.lower(): value for name, value in urls.items()}
+    settings = config.load(
+        env_file=None,
+        **fixed,
+        alpaca_live_trading=False,
+        alpaca_account_number=None,
+        wsb_snake_clock_start=None,
+        wsb_snake_heartbeat_url=None,
+        wsb_snake_data_dir=folder,
+        telegram_user_id=None,
+        polygon_plan="advanced",
+    )
+    if settings.mode != "embedded":
+        raise ConfigError("the embedded exchange is reached over loopback only")
+    return settings
+
+
+class _Drive:
+    """One day under way: exchange, hub and daemon."""
+
+    def __init__(self, plan: DayPlan, market: Market, folder: Path) -> None:
+        self._plan = plan
+        self._clock = VirtualClock(market.session.open - STARTS_BEFORE_OPEN)
+        self._end = market.session.close + ENDS_AFTER_CLOSE
+        self.exchange = Exchange(self._clock, market, plan.seed, plan.rules)
+        self._alpaca = AlpacaApi(self.exchange, KEY, SECRET)
+        self._polygon = PolygonApi(self.exchange, POLYGON_KEY)
+        self.telegram = TelegramApi(BOT_TOKEN, self._clock)
+        self._server = ExchangeServer(self.exchange, self._alpaca, self._polygon, self.telegram)
+        self._closing = ExitStack()
+        urls = self._serve() if plan.depth == "http" else self._server.environment()
+        self._settings = embedded_settings(urls, folder)
+        self._lockstep = _Lockstep(self.exchange, self._server) if plan.depth == "http" else None
+        settle = None if self._lockstep is None else self._lockstep.settle
+        self._hub = Hub(self._clock, plan.seed, settle)
+        self.database = Database(self._settings.db_path, self._hub)
+        self._stopping = Flag(self._hub, "stopping")
+        self._failure: Exception | None = None
+        self._daemon = Daemon(self._world(), alpaca_executor)
+
+    def _serve(self) -> dict[str, str]:
+        self._server.start()
+        self._closing.callback(self._server.stop)
+        return self._server.environment()
+
+    def _world(self) -> World:
+        depth, hub, settings = self._plan.depth, self._hub, self._settings
+        chat: SimChat | None = SimChat(self.telegram, str(CHAT_ID))
+        luck = random.Random(f"{self._plan.seed}:orders")
+        if depth == "port":
+            broker = SimBroker(self.exchange, hub)
+            market = MarketData(SimSource(self.exchange, hub), SimVix(self.exchange, hub), self._clock)
+            return World(settings, hub, self.database, broker, market, chat, luck, self._fail)
+        handler = self._answer if depth == "wire" else None
+        real = connect_broker(settings, hub, handler)
+        data = connect_market(settings, hub, handler)
+        if depth == "wire":
+            return World(settings, hub, self.database, real, data, chat, luck, self._fail)
+        telegram = connect_chat(settings)
+        if telegram is None:
+            raise DriverError("the embedded exchange gave no chat")
+        telegram.start()
+        self._closing.callback(telegram.stop)
+        return World(settings, hub, self.database, real, data, telegram, luck, self._fail)
+
+    def prepare(self) -> None:
+        """Open the database and connect the streams."""
+        daemon = self._daemon
+        self.database.open()
+        daemon.load()
+        if self._lockstep is None:
+            self.exchange.on_trade_update(lambda message: daemon.take_update(trade_update(message)))
+            self.exchange.on_quote(daemon.take_quote)
+            daemon.quote_feed = SimQuoteFeed(self.exchange, daemon.take_quote_state)
+            daemon.take_stream_state(True)
+            return
+        sinks = self._lockstep.sinks(daemon)
+        streams = Streams(self._settings, self._hub, sinks)
+        self._closing.callback(streams.stop)
+        daemon.quote_feed = self._lockstep.feed(streams)
+        streams.start()
+        self._lockstep.wait_for_stream()
+
+    def run(self, progress: Callable[[Facts], None] | None) -> None:
+        """Run every lane until the day is over. Raises what a lane raised."""
+        hub, daemon = self._hub, self._daemon
+        hub.spawn("exchange", self._tick)
+        hub.spawn("start", self._start)
+        for spec in daemon.lanes():
+            hub.spawn(
+                spec.name,
+                partial(run_lane, hub, spec, self._stopping, daemon.heartbeats.beat, self._fail),
+            )
+        alpaca_executor.start()
+        if progress is not None:
+            hub.spawn("progress", lambda: self._report(progress))
+        hub.run(self._over)
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        self._hub.close()
+        self._closing.close()
+
+    def _start(self) -> None:
+        self._daemon.connect_account()
+        self._daemon.agree()
+
+    def _tick(self) -> None:
+        """The exchange's own time: it acts on every whole second of the day."""
+        while True:
+            self.exchange.advance()
+            now = self._clock.now()
+            ahead = now.replace(microsecond=0) + timedelta(seconds=1)
+            self._hub.sleep((ahead - now).total_seconds())
+
+    def _report(self, progress: Callable[[Facts], None]) -> None:
+        while True:
+            progress(self._daemon.facts())
+            self._hub.sleep(PROGRESS_EVERY_S)
+
+    def _over(self) -> bool:
+        return self._failure is not None or self._clock.now() >= self._end
+
+    def _fail(self, lane: str, error: Exception) -> None:
+        """In simulation a lane's error is a finding: the day ends with it."""
+        if self._failure is None:
+            error.add_note(f"in lane {lane} at {self._clock.now()}")
+            self._failure = error
+
+    def _answer(self, request: WireRequest) -> WireReply:
+        """The seam below the vendors' clients: the exchange's own handlers, without a socket."""
+        url = urlsplit(request.url)
+        path = unquote(url.path)
+        call = ApiRequest(
+            request.method,
+            path,
+            dict(parse_qsl(url.query, keep_blank_values=True)),
+            {name.lower(): value for name, value in request.headers.items()},
+            request.body,
+        )
+        api = self._polygon if path.startswith(POLYGON_PATHS) else self._alpaca
+        try:
+            reply = api.handle(call)
+        except Hung:
+            raise TimeoutError from None
+        except ConnectionLost:
+            raise ConnectionResetError from None
+        return WireReply(reply.status, (("Content-Type", reply.content_type), *reply.headers), reply.body)
+
+
+class _Lockstep:
+    """Holds the virtual clock until the streams' threads have delivered what the exchange emitted."""
+
+    def __init__(self, exchange: Exchange, server: ExchangeServer) -> None:
+        self._exchange = exchange
+        self._server = server
+        self._arrived = threading.Condition()
+        self._updates = 0
+        self._quotes = 0
+        self._states = 0
+        self._wanted: frozenset[str] = frozenset()
+
+    def sinks(self, daemon: Daemon) -> Sinks:
+        def update(message: TradeUpdate) -> None:
+            daemon.take_update(message)
+            with self._arrival():
+                self._updates += 1
+
+        def quote(message: Quote) -> None:
+            daemon.take_quote(message)
+            with self._arrival():
+                self._quotes += 1
+
+        def quote_state(up: bool) -> None:
+            daemon.take_quote_state(up)
+            with self._arrival():
+                self._states += 1
+
+        return Sinks(update, daemon.take_stream_state, quote, quote_state)
+
+    def feed(self, streams: Streams) -> "_Lockstep._Feed":
+        if streams.quotes is None:
+            raise DriverError("the embedded exchange streams option quotes, and none is configured")
+        return _Lockstep._Feed(self, streams.quotes.set_symbols)
+
+    class _Feed:
+        def __init__(self, lockstep: "_Lockstep", set_symbols: Callable[[frozenset[str]], None]) -> None:
+            self._lockstep = lockstep
+            self._set_symbols = set_symbols
+
+        def set_symbols(self, wanted: frozenset[str]) -> None:
+            self._lockstep._wanted = wanted
+            self._set_symbols(wanted)
+
+    def wait_for_stream(self) -> None:
+        self._wait(lambda: self._server.trade_clients() == 1, "the trade stream did not connect")
+
+    def settle(self) -> None:
+        """Block until nothing is on its way; in real time, at most ``SETTLE_LIMIT_S``."""
+        if not self._quiet():
+            self._wait(self._quiet, "the streams did not deliver what the exchange emitted")
+
+    def _quiet(self) -> bool:
+        return (
+            self._updates == self._exchange.emitted_updates
+            and self._quotes == self._exchange.emitted_quotes
+            and self._server.quote_subscriptions() == self._wanted
+            and (not self._wanted or self._states > 0)
+        )
+
+    def _wait(self, ready: Callable[[], bool], what: str) -> None:
+        left = SETTLE_LIMIT_S
+        with self._arrived:
+            while not ready():
+                if left <= 0:
+                    raise DriverError(what)
+                # arrivals notify; subscriptions are only seen by looking
+                self._arrived.wait(0.001)
+                left -= 0.001
+
+    @contextmanager
+    def _arrival(self) -> Iterator[None]:
+        with self._arrived:
+            yield
+            self._arrived.notify_all()
+
+
+def next_session_day(now: datetime) -> date:
+    """The US/Eastern day of ``now`` when the exchange is open on it, else the next such day."""
+    day = now.date()
+    while session_of(day) is None:
+        day += timedelta(days=1)
+    return day

@@ -1,0 +1,207 @@
+"""The embedded exchange as a ``Broker`` and as market data ``Source``s, without sockets or clients.
+
+Values pass through the same JSON shapes as over the wire, so that no depth knows more than another;
+each method is one call and takes (virtual) network time like one.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from wsb_snake.core.calendar import Session
+from wsb_snake.core.lanes import Lanes
+from wsb_snake.core.types import Bar, ChainRow, Contract, Quote
+from wsb_snake.sim import alpaca_json
+from wsb_snake.sim.api import ApiRequest
+from wsb_snake.sim.exchange import Exchange
+from wsb_snake.sim.order_entry import Refusal
+from wsb_snake.sim.orders import NewOrder, TradeUpdateMessage
+from wsb_snake.sim.sessions import sessions
+from wsb_snake.sim.telegram_api import TelegramApi
+from wsb_snake.trading import alpaca_wire as wire
+from wsb_snake.trading.broker import (
+    Account,
+    Activity,
+    BrokerClock,
+    BrokerOrder,
+    BrokerPosition,
+    OrderTicket,
+    TradeUpdate,
+)
+
+T = TypeVar("T")
+
+
+class SimBroker:
+    """Implements ``Broker`` on an exchange in this process."""
+
+    def __init__(self, exchange: Exchange, lanes: Lanes) -> None:
+        self._exchange = exchange
+        self._lanes = lanes
+
+    def account(self) -> Account:
+        def read() -> Account:
+            exchange = self._exchange
+            shape = alpaca_json.account_json(
+                "",
+                exchange.account_number,
+                exchange.figures(),
+                exchange.rules.options_level,
+                exchange.market.day,
+            )
+            return wire.account(shape)
+
+        return self._call(read)
+
+    def clock(self) -> BrokerClock:
+        now = self._exchange.clock.now()
+        return self._call(lambda: BrokerClock(now, self._exchange.in_session(now)))
+
+    def calendar(self, first: date, last: date) -> tuple[Session, ...]:
+        return self._call(lambda: tuple(Session(s.day, s.open, s.close) for s in sessions(first, last)))
+
+    def positions(self) -> tuple[BrokerPosition, ...]:
+        return self._call(
+            lambda: wire.positions([alpaca_json.position_json(p) for p in self._exchange.positions()])
+        )
+
+    def open_orders(self) -> tuple[BrokerOrder, ...]:
+        return self._call(
+            lambda: wire.orders([alpaca_json.order_json(o) for o in self._exchange.orders(limit=500)])
+        )
+
+    def orders_since(self, after: datetime) -> tuple[BrokerOrder, ...]:
+        return self._call(
+            lambda: wire.orders(
+                [alpaca_json.order_json(o) for o in self._exchange.orders("all", 500, after=after)]
+            )
+        )
+
+    def order_by_client_id(self, client_order_id: str) -> BrokerOrder:
+        return self._call(
+            lambda: wire.order(alpaca_json.order_json(self._exchange.order_by_client_id(client_order_id)))
+        )
+
+    def submit(self, ticket: OrderTicket) -> BrokerOrder:
+        request = NewOrder(
+            ticket.symbol,
+            ticket.side.value,
+            ticket.qty,
+            ticket.type.value,
+            ticket.limit_price,
+            ticket.client_order_id,
+            ticket.intent.value,
+        )
+        return self._call(
+            lambda: wire.order(alpaca_json.order_json(self._exchange.place(request))), write=True
+        )
+
+    def cancel(self, broker_id: str) -> None:
+        self._call(lambda: self._exchange.cancel(broker_id), write=True)
+
+    def activities(self, since: datetime) -> tuple[Activity, ...]:
+        def read() -> tuple[Activity, ...]:
+            told = [wire.activity(alpaca_json.activity_json(a)) for a in self._exchange.activities()]
+            return tuple(a for a in told if a.at > since)
+
+        return self._call(read)
+
+    def contracts_expiring(self, underlyings: tuple[str, ...], day: date) -> tuple[Contract, ...]:
+        def read() -> tuple[Contract, ...]:
+            rows = (row for name in underlyings for row in self._exchange.listings(name).values())
+            return tuple(row.contract for row in rows if row.contract.expiry == day)
+
+        return self._call(read)
+
+    def do_not_exercise(self, symbol: str) -> None:
+        self._call(lambda: self._exchange.do_not_exercise(symbol), write=True)
+
+    def _call(self, work: Callable[[], T], *, write: bool = False) -> T:
+        with self._lanes.network():
+            try:
+                return work()
+            except Refusal as refusal:
+                raise wire.refusal(refusal.status, json.dumps(refusal.body), write=write) from None
+
+
+def trade_update(message: TradeUpdateMessage) -> TradeUpdate:
+    """What the stream's reader would make of ``message``."""
+    return wire.trade_update({"data": alpaca_json.trade_update_json(message)})
+
+
+class SimSource:
+    """Implements ``Source`` in the place of Alpaca's market data."""
+
+    name = "embedded"
+
+    def __init__(self, exchange: Exchange, lanes: Lanes) -> None:
+        self._exchange = exchange
+        self._lanes = lanes
+
+    def bars(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> dict[str, list[Bar]]:
+        with self._lanes.network():
+            known = self._exchange.market.symbols()
+            now = self._exchange.clock.now()
+            return {s: self._exchange.market.bars(s, start, end, now) if s in known else [] for s in symbols}
+
+    def daily_bars(self, symbols: tuple[str, ...], first: date, last: date) -> dict[str, list[Bar]]:
+        with self._lanes.network():
+            return {s: self._exchange.market.daily_bars(s, first, last) for s in symbols}
+
+    def option_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
+        with self._lanes.network():
+            now = self._exchange.clock.now()
+            quotes = ((s, self._exchange.quote(s, now)) for s in symbols)
+            return {s: quote for s, quote in quotes if quote is not None}
+
+    def chain(self, underlying: str, expiry: date, low: Decimal, high: Decimal) -> tuple[ChainRow, ...]:
+        with self._lanes.network():
+            now = self._exchange.clock.now()
+            rows = (row.contract for row in self._exchange.listings(underlying).values())
+            near = [c for c in rows if c.expiry == expiry and low <= c.strike <= high]
+            return tuple(ChainRow(c, self._exchange.quote(c.symbol, now)) for c in near)
+
+    def vix(self) -> float | None:
+        return None
+
+
+class SimVix(SimSource):
+    """In the place of Polygon: knows the VIX."""
+
+    name = "embedded polygon"
+
+    def vix(self) -> float | None:
+        with self._lanes.network():
+            return round(self._exchange.market.vix(self._exchange.clock.now()), 2)
+
+
+class SimChat:
+    """Implements ``Chat`` on the Telegram handler in this process."""
+
+    def __init__(self, telegram: TelegramApi, chat_id: str) -> None:
+        self._telegram = telegram
+        self._chat_id = chat_id
+
+    def send(self, text: str, silent: bool) -> None:
+        body = json.dumps({"chat_id": self._chat_id, "text": text, "disable_notification": silent}).encode()
+        headers = {"content-type": "application/json"}
+        self._telegram.handle(
+            ApiRequest("POST", f"/bot{self._telegram.token}/sendMessage", {}, headers, body)
+        )
+
+
+class SimQuoteFeed:
+    """Implements ``QuoteFeed``: subscribes at the exchange directly."""
+
+    def __init__(self, exchange: Exchange, on_state: Callable[[bool], None]) -> None:
+        self._exchange = exchange
+        self._on_state = on_state
+        self._connected = False
+
+    def set_symbols(self, wanted: frozenset[str]) -> None:
+        self._exchange.subscribe_quotes(wanted)
+        if wanted and not self._connected:
+            self._connected = True
+            self._on_state(True)

@@ -1,0 +1,203 @@
+"""The command line: ``run demo exchange status flatten halt resume``."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from types import FrameType
+
+from wsb_snake import __version__
+from wsb_snake.config import ConfigError, Settings, load
+from wsb_snake.core.clock import SystemClock, eastern
+from wsb_snake.core.health import Facts
+
+EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    parsed = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = parsed.command
+    try:
+        return command(parsed)
+    except ConfigError as error:
+        return _complain(str(error), EXIT_CONFIG)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wsb-snake", description="A 0DTE options daemon for one Alpaca account."
+    )
+    parser.add_argument("--version", action="version", version=f"wsb-snake {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser("run", help="the daemon, in the foreground")
+    run.set_defaults(command=_run)
+
+    demo = commands.add_parser(
+        "demo", help="one whole trading day on the embedded exchange; no keys, no internet"
+    )
+    demo.add_argument("--seed", type=int, default=7, help="which market (default 7)")
+    demo.add_argument("--date", type=_day, help="session, YYYY-MM-DD (default: the next one)")
+    demo.add_argument(
+        "--data", type=Path, help="a folder of recorded chain days, in place of the seeded market"
+    )
+    demo.add_argument("--json", action="store_true", help="print the result as one JSON object, last")
+    demo.add_argument("--in-process", action="store_true", help="without sockets and vendors' clients")
+    demo.add_argument("--wire", action="store_true", help="in process, but through the vendors' clients")
+    demo.set_defaults(command=_demo)
+
+    exchange = commands.add_parser("exchange", help="the embedded exchange as its own process, in real time")
+    exchange.add_argument("--port", type=_port, default=18080, help="loopback port (default 18080)")
+    exchange.add_argument(
+        "--start-at", type=_instant, help="what 'now' means, with offset (default: the real time)"
+    )
+    exchange.add_argument("--seed", type=int, default=7)
+    exchange.add_argument("--data", type=Path, help="a folder of recorded chain days")
+    exchange.add_argument(
+        "--hold",
+        action="append",
+        default=[],
+        metavar="SYMBOL=QTY@PRICE",
+        help="a position from the start; repeatable",
+    )
+    exchange.set_defaults(command=_exchange)
+
+    for verb, text in (
+        ("status", "what the running daemon says of itself"),
+        ("halt", "no new entries until resume; open positions are watched and closed as usual"),
+        ("resume", "allow entries again"),
+    ):
+        plain = commands.add_parser(verb, help=text)
+        plain.set_defaults(command=_tell, verb=verb, argument=None)
+    flatten = commands.add_parser("flatten", help="close what expires today, or all")
+    flatten.add_argument("argument", nargs="?", choices=("0dte", "all"), default="0dte", metavar="0dte|all")
+    flatten.set_defaults(command=_tell, verb="flatten")
+    return parser
+
+
+def _run(_: argparse.Namespace) -> int:
+    settings = load()
+    settings.require_keys()
+    from wsb_snake.main import run  # only this command needs the vendors' clients
+
+    return run(settings)
+
+
+def _demo(asked: argparse.Namespace) -> int:
+    from wsb_snake.backtest.driver import DayPlan, Depth, DriverError, next_session_day, run_day
+    from wsb_snake.backtest.summary import table
+    from wsb_snake.sim.recorded import DataError
+
+    depth: Depth = "wire" if asked.wire else "port" if asked.in_process else "http"
+    clock = SystemClock()
+    day = asked.date or next_session_day(eastern(clock.now()))
+    logging.basicConfig(level=logging.ERROR)
+    began = clock.monotonic()
+    progress = _Progress()
+    try:
+        result = run_day(DayPlan(day, asked.seed, depth, asked.data), progress.show)
+    except (DriverError, DataError) as error:
+        return _complain(str(error), EXIT_CONFIG)
+    finally:
+        progress.end()
+    print(table(result))
+    if asked.json:
+        print(json.dumps(result.as_json(asked.seed, clock.monotonic() - began)))
+    return EXIT_OK if result.open_0dte == 0 and result.eod_flat_proven else EXIT_FAILED
+
+
+class _Progress:
+    """One line that a person can follow: rewritten in a terminal, every half hour elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._shown = ""
+
+    def show(self, facts: Facts) -> None:
+        wall = eastern(facts.now)
+        if not self._live and wall.minute % 30 != 0:
+            return
+        pnl = facts.day_pnl if facts.day_pnl is not None else 0
+        line = (
+            f"{wall:%H:%M} ET  positions {len(facts.positions)}  P&L ${pnl:+.2f}  "
+            f"{'paused  ' if facts.trading_paused else ''}{facts.last_event}"
+        )
+        if line != self._shown:
+            sys.stderr.write(f"\r{line:<100}" if self._live else f"{line}\n")
+            sys.stderr.flush()
+        self._shown = line
+
+    def end(self) -> None:
+        if self._live and self._shown:
+            sys.stderr.write("\n")
+
+
+def _exchange(asked: argparse.Namespace) -> int:
+    from wsb_snake.sim.service import parse_hold, run_exchange
+
+    stop = threading.Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    try:
+        holds = [parse_hold(text) for text in asked.hold]
+    except ValueError as error:
+        return _complain(str(error), EXIT_CONFIG)
+    return run_exchange(asked.port, asked.start_at, asked.seed, asked.data, holds, sys.stdout, stop)
+
+
+def _tell(asked: argparse.Namespace) -> int:
+    from wsb_snake.owner.control import DaemonUnreachable, send_command
+
+    settings: Settings = load()
+    try:
+        answer = send_command(settings.data_dir / "control.sock", asked.verb, asked.argument)
+    except DaemonUnreachable as error:
+        return _complain(str(error), EXIT_FAILED)
+    print(answer.text)
+    return EXIT_OK if answer.ok else EXIT_FAILED
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stderr.write(f"wsb-snake: {text}\n")
+    return code
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-24") from None
+
+
+def _instant(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an instant with offset such as 2026-11-24T15:53:30-05:00"
+        )
+    return moment
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)

@@ -1,0 +1,1 @@
+"""What the owner asks: status, commands, web page and control socket."""

@@ -1,0 +1,102 @@
+"""What the owner can ask for, each verb once, however it arrives (socket, chat, terminal).
+
+A command checks its argument and hands it to the daemon's desk; it never calls the broker.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from wsb_snake.core.health import Facts
+from wsb_snake.core.lanes import Promise
+from wsb_snake.core.occ import is_option
+from wsb_snake.owner.status import status_text
+
+ANSWER_WITHIN_S = 3.0  # below the 5 s after which a caller takes the daemon for dead
+
+
+class Verb(StrEnum):
+    STATUS = "status"
+    FLATTEN = "flatten"
+    HALT = "halt"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    CLOSE = "close"
+    EOD = "eod"
+
+
+FLATTEN_SCOPES = ("0dte", "all")
+
+
+class CommandError(Exception):
+    """A command cannot be done; the text is one line for the owner."""
+
+
+class Desk(Protocol):
+    """Where the daemon takes its orders."""
+
+    def ask(self, verb: Verb, argument: str | None) -> Promise[str]:
+        """Enqueue; the promise gives one line about what was done, or fails with CommandError.
+
+        ``argument``: for flatten ``0dte`` or ``all``; for close an OCC symbol, or a ticker, which means
+        every position held in it; else None. Never asked for status.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    ok: bool
+    text: str
+
+
+class Commands:
+    def __init__(self, desk: Desk, read_facts: Callable[[], Facts]) -> None:
+        self._desk = desk
+        self._read_facts = read_facts
+
+    def run(self, verb: str, argument: str | None = None) -> Answer:
+        """Do ``verb`` within about 3 s; what takes longer goes on, and the answer says so."""
+        try:
+            known = _verb(verb)
+            checked = self._checked(known, (argument or "").strip() or None)
+            if known is Verb.STATUS:
+                return Answer(True, status_text(self._read_facts()))
+            return Answer(True, self._desk.ask(known, checked).result(ANSWER_WITHIN_S))
+        except CommandError as error:
+            return Answer(False, str(error))
+        except TimeoutError:
+            return Answer(True, f"{verb}: taken, still at work; see status")
+
+    def _checked(self, verb: Verb, argument: str | None) -> str | None:
+        """The argument in the form that ``Desk.ask`` wants. Raises CommandError."""
+        if verb is Verb.FLATTEN:
+            scope = (argument or FLATTEN_SCOPES[0]).lower()
+            if scope not in FLATTEN_SCOPES:
+                raise CommandError(f"flatten takes 0dte (what expires today) or all, not {argument!r}")
+            return scope
+        if verb is Verb.CLOSE:
+            return self._held(argument)
+        if argument is not None:
+            raise CommandError(f"{verb} takes no argument")
+        return None
+
+    def _held(self, argument: str | None) -> str:
+        if argument is None:
+            raise CommandError("close needs the OCC symbol or the ticker of a position that is held")
+        name = argument.upper()
+        positions = self._read_facts().positions
+        symbols = sorted({position.symbol for position in positions})
+        if name in symbols or name in {position.underlying for position in positions}:
+            return name
+        kind = "contract" if is_option(name) else "ticker"
+        held = f"held: {', '.join(symbols)}" if symbols else "nothing is held"
+        raise CommandError(f"no position in the {kind} {name[:40]}; {held}")
+
+
+def _verb(text: str) -> Verb:
+    try:
+        return Verb(text.strip().lower())
+    except ValueError:
+        raise CommandError(f"unknown command {text[:40]!r}; there are {', '.join(Verb)}") from None

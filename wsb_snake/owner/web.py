@@ -1,0 +1,192 @@
+"""Health and status over HTTP: read-only, from memory, on loopback.
+
+Handlers take no lock and touch neither database nor network, so they answer while all else hangs.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+
+from flask import Flask, Response, jsonify, render_template_string
+from waitress import wasyncore
+from waitress.server import create_server
+from werkzeug.exceptions import HTTPException
+
+from wsb_snake.core.health import Facts, verdict
+from wsb_snake.owner.status import (
+    POSITION_HEADINGS,
+    eod_line,
+    health_json,
+    http_code,
+    position_row,
+    state_line,
+    status_json,
+)
+
+LOOPBACK = ("127.0.0.1", "localhost")  # werkzeug 3.1 cannot trust an IPv6 literal, so IPv4 only
+MAX_BODY = 1024  # nothing here reads one
+THREADS = 4
+CONNECTIONS = 64
+IDLE_S = 10
+STOP_S = 5
+POLL_S = 0.2
+
+_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="10">
+<title>WSB Snake: {{ status }}</title>
+<style>
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --line: #ccc; --bad: #b00020; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e8; --paper: #161616; --line: #444; --bad: #ff6b7a; }
+}
+body { font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+       margin: 1rem auto; padding: 0 1rem; max-width: 70rem; }
+h1 { font-size: 1.3rem; margin: 0 0 .5rem; }
+.bad { color: var(--bad); font-weight: 600; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line);
+         white-space: nowrap; }
+</style>
+</head>
+<body>
+<h1{% if status != "healthy" %} class="bad"{% endif %}>{{ state }}</h1>
+{% for reason in reasons %}<p class="bad">{{ reason }}</p>{% endfor %}
+<p>EOD: {{ eod }}</p>
+{% for reason, detail in facts.pause_reasons %}
+<p class="bad">Paused ({{ reason }}): {{ detail }}. Open positions are watched and closed as usual.</p>
+{% endfor %}
+{% for warning in facts.warnings %}<p class="bad">Warning: {{ warning }}</p>{% endfor %}
+{% if rows %}
+<div class="scroll"><table>
+<tr>{% for name in headings %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
+</table></div>
+{% else %}<p>No position is open.</p>{% endif %}
+<p>Last event: {{ facts.last_event or "none" }}</p>
+<div class="scroll"><table>
+{% for name, value in table %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}
+</table></div>
+</body>
+</html>
+"""
+
+
+class WebError(Exception):
+    """The server cannot start; the text is one line for the owner."""
+
+
+def create_app(read_facts: Callable[[], Facts], host: str = LOOPBACK[0]) -> Flask:
+    """``GET /health``, ``/api/status`` and ``/status``.
+
+    ``read_facts`` reads memory only. Requests under another name than loopback's or ``host`` (the
+    address that is bound) are refused, which stops DNS rebinding.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.config.update(TRUSTED_HOSTS=[*LOOPBACK, host], MAX_CONTENT_LENGTH=MAX_BODY)
+
+    @app.get("/health")
+    def health() -> tuple[Response, int]:
+        facts = read_facts()
+        return jsonify(health_json(facts)), http_code(facts)
+
+    @app.get("/api/status")
+    def api_status() -> Response:
+        return jsonify(status_json(read_facts()))
+
+    @app.get("/status")
+    def status() -> str:
+        return _page(read_facts())
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> tuple[Response, int]:
+        code = error.code or 500
+        return jsonify(error=error.name, status=code), code
+
+    @app.after_request
+    def harden(response: Response) -> Response:
+        for name, value in _HEADERS:
+            response.headers[name] = value
+        return response
+
+    return app
+
+
+def _page(facts: Facts) -> str:
+    status, reasons = verdict(facts)
+    table = [
+        *((f"limit: {name}", text) for name, text in facts.limits.items()),
+        *((f"feed: {name}", text) for name, text in facts.feeds.items()),
+        *((f"last sign of life: {name}", f"{age:.0f} s") for name, age in sorted(facts.heartbeats.items())),
+        ("version", facts.version),
+    ]
+    return render_template_string(
+        _PAGE,
+        facts=facts,
+        status=status.value,
+        state=state_line(facts),
+        reasons=reasons,
+        eod=eod_line(facts),
+        headings=POSITION_HEADINGS,
+        rows=[position_row(position) for position in facts.positions],
+        table=table,
+    )
+
+
+class WebServer:
+    """``app`` on waitress, in threads of its own."""
+
+    def __init__(self, app: Flask, host: str, port: int) -> None:
+        self._app = app
+        self._address = (host, port)
+        self._sockets: dict[int, socket.socket] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._poll, name="web", daemon=True)
+        self.port = port
+
+    def start(self) -> None:
+        """Listen; ``port`` is then the one that is bound. Raises WebError."""
+        host, port = self._address
+        try:
+            listener = socket.create_server(self._address)
+        except OSError as error:
+            raise WebError(
+                f"cannot listen on {host}:{port} ({error.strerror}): "
+                "change WSB_SNAKE_HTTP_HOST or WSB_SNAKE_HTTP_PORT, or end what listens there"
+            ) from None
+        self.port = listener.getsockname()[1]
+        self._server = create_server(
+            self._app,
+            map=self._sockets,
+            sockets=[listener],
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_S,
+            max_request_body_size=MAX_BODY,
+            ident="wsb-snake",
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let running requests finish, then close; in that order no worker writes to a closed socket."""
+        if not self._thread.is_alive():
+            return
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_S)
+        self._stopping = True
+        self._thread.join(STOP_S)
+
+    def _poll(self) -> None:
+        while not self._stopping:
+            wasyncore.loop(timeout=POLL_S, use_poll=True, map=self._sockets, count=1)
+        wasyncore.close_all(self._sockets)
