@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="one whole trading day on the embedded exchange; no keys, no internet"
     )
     demo.add_argument("--seed", type=int, default=7, help="which market (default 7)")
-    demo.add_argument("--date", type=_day, help="session, YYYY-MM-DD (default: the next one)")
+    demo.add_argument("--date", type=_day, help="session, YYYY-MM-DD (default 2026-11-24)")
     demo.add_argument(
         "--data", type=Path, help="a folder of recorded chain days, in place of the seeded market"
     )
@@ -96,13 +96,13 @@ def _run(_: argparse.Namespace) -> int:
 
 
 def _demo(asked: argparse.Namespace) -> int:
-    from wsb_snake.backtest.driver import DayPlan, Depth, DriverError, next_session_day, run_day
+    from wsb_snake.backtest.driver import DEMO_DAY, DayPlan, Depth, DriverError, run_day
     from wsb_snake.backtest.summary import table
     from wsb_snake.sim.recorded import DataError
 
     depth: Depth = "wire" if asked.wire else "port" if asked.in_process else "http"
     clock = SystemClock()
-    day = asked.date or next_session_day(eastern(clock.now()))
+    day = asked.date or DEMO_DAY
     logging.basicConfig(level=logging.ERROR)
     began = clock.monotonic()
     progress = _Progress()

@@ -46,8 +46,12 @@ class ScalperHunt:
         row = conn.execute(
             "SELECT state FROM engine_state WHERE engine = ?", (spy_scalper.ENGINE,)
         ).fetchone()
-        if row is not None:
+        if row is None:
+            return
+        try:
             self._state = spy_scalper.ScalperState.from_json(row["state"])
+        except (ValueError, KeyError, TypeError) as error:
+            log.error("the scalper's memory cannot be read and begins anew: %s", error)
 
     def step(self, session: Session, now: datetime) -> None:
         """One pass. Raises DataError when no bars came."""
@@ -55,13 +59,15 @@ class ScalperHunt:
             return
         view = self._market.bars(self.names, session, now)
         signals, self._state = spy_scalper.scan(view.bars, now, session, self._state, self._rules)
-        for signal in signals:
+        for signal in sorted(signals, key=lambda found: (-found.confidence, found.ticker)):
             self._judge(signal, session)
 
     def _judge(self, signal: Signal, session: Session) -> None:
         """Trade it if it may be; save it with the verdict in any case."""
         now = self._executor.desk.now()
-        why_not = spy_scalper.wants_execution(signal, now, session, self._rules)
+        why_not = spy_scalper.wants_execution(signal, now, session, self._rules) or spy_scalper.crowded(
+            self._state, now, self._rules
+        )
         order: Order | None = None
         if why_not is None:
             intent = self._intent(signal, session)

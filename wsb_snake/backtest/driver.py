@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -35,7 +36,7 @@ from wsb_snake.core.hub import Hub
 from wsb_snake.core.lane_loop import run_lane
 from wsb_snake.core.lanes import Flag
 from wsb_snake.core.transport import WireReply, WireRequest
-from wsb_snake.core.types import Quote
+from wsb_snake.core.types import Quote, Right
 from wsb_snake.daemon import Daemon, World
 from wsb_snake.db.database import Database
 from wsb_snake.sim.alpaca_api import AlpacaApi
@@ -43,6 +44,7 @@ from wsb_snake.sim.api import ApiRequest
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.faults import ConnectionLost, Hung
 from wsb_snake.sim.market import Market, SeededMarket
+from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.polygon_api import PolygonApi
 from wsb_snake.sim.recorded import RecordedMarket
 from wsb_snake.sim.rules import Rules
@@ -54,7 +56,14 @@ from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import TradeUpdate
 from wsb_snake.vendors import Sinks, Streams, connect_broker, connect_chat, connect_market
 
+DEMO_DAY = date(2026, 11, 24)
+"""A regular session; a fixed one, so that a seed gives the same day whenever it is asked for."""
+
 Depth = Literal["http", "wire", "port"]
+
+BOUGHT_BY_HAND = ((timedelta(hours=5), 0.02), (timedelta(minutes=48), 0.01))
+"""When before the close somebody buys one SPY call at the broker, and how far in the money: the day shows
+how the daemon adopts it, and that it closes it by time, at the cut-off or at the end of day."""
 
 STARTS_BEFORE_OPEN = timedelta(minutes=5)
 ENDS_AFTER_CLOSE = timedelta(minutes=17)
@@ -190,6 +199,7 @@ class _Drive:
         hub, daemon = self._hub, self._daemon
         hub.spawn("exchange", self._tick)
         hub.spawn("start", self._start)
+        hub.spawn("by hand", self._buy_by_hand)
         for spec in daemon.lanes():
             hub.spawn(
                 spec.name,
@@ -209,6 +219,20 @@ class _Drive:
     def _start(self) -> None:
         self._daemon.connect_account()
         self._daemon.agree()
+
+    def _buy_by_hand(self) -> None:
+        """The owner buys SPY calls that expire today, without asking the daemon."""
+        market = self.exchange.market
+        for before_close, depth in BOUGHT_BY_HAND:
+            at = market.session.close - before_close
+            if at <= market.session.open:
+                continue
+            self._hub.sleep((at - self._clock.now()).total_seconds())
+            strike = Decimal(str(market.spot("SPY", at) * (1 - depth)))
+            listed = (row.contract for row in self.exchange.listings("SPY").values())
+            calls = [c for c in listed if c.expiry == market.day and c.right is Right.CALL]
+            nearest = min(calls, key=lambda c: (abs(c.strike - strike), c.symbol))
+            self.exchange.place(NewOrder(nearest.symbol, "buy", 1, "market", position_intent="buy_to_open"))
 
     def _tick(self) -> None:
         """The exchange's own time: it acts on every whole second of the day."""
@@ -328,11 +352,3 @@ class _Lockstep:
         with self._arrived:
             yield
             self._arrived.notify_all()
-
-
-def next_session_day(now: datetime) -> date:
-    """The US/Eastern day of ``now`` when the exchange is open on it, else the next such day."""
-    day = now.date()
-    while session_of(day) is None:
-        day += timedelta(days=1)
-    return day

@@ -151,7 +151,7 @@ def table(result: DayResult) -> str:
 def _trade(row: sqlite3.Row) -> Trade:
     return Trade(
         symbol=row["symbol"],
-        setup=row["setup"],
+        setup=row["setup"] or row["engine"],
         qty=row["qty"],
         opened_et=f"{eastern(instant(row['opened_at'])):%H:%M:%S}",
         closed_et=f"{eastern(instant(row['closed_at'])):%H:%M:%S}",

@@ -47,6 +47,7 @@ class ScalperRules:
     single_name_bar: float = 5  # added to ``execute`` for one company's share
     cooldown_s: int = 300  # the same setup in the same ticker
     trade_cooldown_s: int = 600  # any signal in the ticker, after a trade
+    entry_gap_s: int = 600  # any entry, after a trade in another ticker; at most the cooldown
 
     min_bars: int = 20
     volume_bars: int = 20  # bars before the judged one that make the average volume
@@ -135,6 +136,15 @@ def traded(state: ScalperState, ticker: str, now: datetime) -> ScalperState:
     """``state`` after an entry in ``ticker`` was sent: its cooldown begins."""
     others = tuple((name, at) for name, at in state.last_trade_at if name != ticker)
     return replace(state, last_trade_at=tuple(sorted((*others, (ticker, now)))))
+
+
+def crowded(state: ScalperState, now: datetime, rules: ScalperRules = ScalperRules()) -> str | None:
+    """Why no entry may follow yet, or None: signals of one moment in several tickers are one bet."""
+    for ticker, at in state.last_trade_at:
+        ago = (now - at).total_seconds()
+        if ago < rules.entry_gap_s:
+            return f"{ticker} was entered {ago:.0f} s ago; entries keep {rules.entry_gap_s} s apart"
+    return None
 
 
 def wants_execution(
