@@ -61,10 +61,14 @@ DEMO_DAY = date(2026, 11, 24)
 
 Depth = Literal["http", "wire", "port"]
 
-BOUGHT_BY_HAND = ((timedelta(hours=5), 0.02), (timedelta(minutes=48), 0.01))
-"""When before the close somebody buys one SPY call at the broker, and how far in the money: the day shows
-how the daemon adopts it, and that it closes it by time, at the cut-off or at the end of day."""
+BOUGHT_BY_HAND = (timedelta(hours=5), timedelta(minutes=48))
+"""When before the close of a full session somebody buys one SPY call at the broker: the day shows how the
+daemon adopts it, and that it closes it by time, at the cut-off or at the end of day."""
 
+IN_THE_MONEY = 0.03
+"""How deep that call is, so that its price moves slowly."""
+
+FULL_SESSION = timedelta(hours=6)
 STARTS_BEFORE_OPEN = timedelta(minutes=5)
 ENDS_AFTER_CLOSE = timedelta(minutes=17)
 SETTLE_LIMIT_S = 20.0
@@ -223,12 +227,12 @@ class _Drive:
     def _buy_by_hand(self) -> None:
         """The owner buys SPY calls that expire today, without asking the daemon."""
         market = self.exchange.market
-        for before_close, depth in BOUGHT_BY_HAND:
+        if market.session.close - market.session.open < FULL_SESSION:
+            return
+        for before_close in BOUGHT_BY_HAND:
             at = market.session.close - before_close
-            if at <= market.session.open:
-                continue
             self._hub.sleep((at - self._clock.now()).total_seconds())
-            strike = Decimal(str(market.spot("SPY", at) * (1 - depth)))
+            strike = Decimal(str(market.spot("SPY", at) * (1 - IN_THE_MONEY)))
             listed = (row.contract for row in self.exchange.listings("SPY").values())
             calls = [c for c in listed if c.expiry == market.day and c.right is Right.CALL]
             nearest = min(calls, key=lambda c: (abs(c.strike - strike), c.symbol))
