@@ -231,7 +231,7 @@ def test_stopped_with_positions_tells_how_to_close_them() -> None:
     stopped = text(EventKind.STOPPED)
     assert stopped.startswith("stopped, 3 positions unwatched, 2 expire today: SPY261123C00600000")
     assert "start the daemon again" in stopped
-    assert "flatten --direct" in stopped
+    assert "`python main.py flatten`" in stopped and "Alpaca's own app" in stopped
     assert text(EventKind.STOPPED, positions=0, symbols=[]) == "stopped, no position is open. (15:55:00 ET)"
 
 
