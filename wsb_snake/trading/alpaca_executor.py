@@ -261,7 +261,7 @@ class AlpacaExecutor:
             session = desk.session()
             if session is None or not desk.in_session():
                 continue
-            quiet_s = (now - max(seen, session.open)).total_seconds()
+            quiet_s = (now - max(seen, session.open, state.connected_at)).total_seconds()
             if quiet_s < NO_QUOTE_AFTER_S:
                 continue
             silent.add(position.symbol)
@@ -315,7 +315,7 @@ class _Connected:
         self.end_of_day = EndOfDay(self.desk)
         self.orders_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()
-        self.watches_saved_at = self.desk.now()
+        self.connected_at = self.watches_saved_at = self.desk.now()
 
 
 def _next_on_grid(now: datetime) -> datetime:

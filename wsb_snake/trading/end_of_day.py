@@ -20,6 +20,7 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, EodState, advance, read, rungs
 from wsb_snake.trading.positions import Position
 
+ON_TIME = timedelta(seconds=60)
 NOT_FLAT_AFTER = timedelta(seconds=60)
 NOT_FLAT_EVERY = timedelta(seconds=60)
 
@@ -78,6 +79,8 @@ class EndOfDay:
             if state is None or state.ran_at is not None:
                 return
             now = commit.change.now
+            if now < session.close - EOD_BEFORE_CLOSE + ON_TIME:
+                trigger = "scheduled"  # whichever lane was first
             closing = [p for p in desk.book.view.watched() if p.expiry == session.day]
             desk.eod = replace(state, ran_at=now)
             desk.last_eod_run_at = now
