@@ -23,7 +23,7 @@ ALL_ORDERS = 500
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One closed position. Prices in dollars per share, ``net`` in dollars after fees."""
+    """One closed position. Prices in dollars per share; ``gross``, ``fees`` and ``net`` in dollars."""
 
     symbol: str
     setup: str
@@ -32,6 +32,8 @@ class Trade:
     closed_et: str
     entry: Decimal
     exit: Decimal
+    gross: Decimal
+    fees: Decimal
     net: Decimal
     r_multiple: float | None
     reason: str
@@ -157,6 +159,8 @@ def _trade(row: sqlite3.Row) -> Trade:
         closed_et=f"{eastern(instant(row['closed_at'])):%H:%M:%S}",
         entry=money(row["entry_price"]),
         exit=money(row["exit_price"]),
+        gross=money(row["gross_pnl"]),
+        fees=money(row["fees"]),
         net=money(row["net_pnl"]),
         r_multiple=row["r_multiple"],
         reason=row["exit_reason"],
