@@ -29,7 +29,7 @@ from wsb_snake.core.process_lock import AlreadyRunning, ProcessLock
 from wsb_snake.daemon import RETRY_S, Daemon, World
 from wsb_snake.daemon_start import StartRefused
 from wsb_snake.db.database import Database
-from wsb_snake.db.errors import DatabaseTooNew, DatabaseUnavailable
+from wsb_snake.db.errors import DatabaseClosed, DatabaseTooNew, DatabaseUnavailable
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.control import ControlError, ControlServer
 from wsb_snake.owner.web import WebError, WebServer, create_app
@@ -244,6 +244,8 @@ class _Process:
         self._stopping.set()
 
     def _report(self, lane: str, error: Exception) -> None:
+        if isinstance(error, DatabaseClosed):  # a lane that was still at work when the process ended
+            return
         log.error("lane %s failed", lane, exc_info=error)
 
 

@@ -1,0 +1,185 @@
+"""The embedded exchange and the daemon as two real processes beside each other."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.source_rules import ROOT
+from wsb_snake.sim.market import SeededMarket
+
+DAY = date(2026, 11, 24)
+SEED = 7
+PATIENCE_S = 60.0
+OURS = ("ALPACA_", "POLYGON_", "TELEGRAM_", "WSB_SNAKE_")
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything that configures a daemon."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+
+
+def until(ready: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """What ``ready`` gives once it is true."""
+    ends = time.monotonic() + patience_s
+    while time.monotonic() < ends:
+        answer = ready()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"not within {patience_s:.0f} s: {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def in_the_money(underlying: str, at: str, depth: float = 0.012) -> str:
+    """A call of today that has a bid until the close, with its strike ``depth`` under the price at ``at``."""
+    market = SeededMarket(DAY, SEED)
+    wanted = market.spot(underlying, datetime.fromisoformat(at)) * (1 - depth)
+    calls = [
+        row.contract
+        for row in market.contracts(underlying)
+        if row.contract.expiry == DAY and row.contract.right == "C"
+    ]
+    return min(calls, key=lambda c: abs(float(c.strike) - wanted)).symbol
+
+
+@dataclass
+class Pair:
+    """Starts and stops the two processes; everything lives in ``folder``."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    runs: int = 0
+
+    def exchange(self, start_at: str, *holds: str, port: int | None = None) -> subprocess.Popen[bytes]:
+        command = [
+            "exchange",
+            "--port",
+            str(port or free_port()),
+            "--start-at",
+            start_at,
+            "--seed",
+            str(SEED),
+        ]
+        for hold in holds:
+            command += ["--hold", hold]
+        process = self._start(command, clean_environment(), self.folder / "exchange")
+        until(lambda: "listening on" in self.told() or process.poll() is not None, "the exchange listens")
+        assert process.poll() is None, (self.folder / "exchange.err").read_text()
+        for line in self.told().splitlines():
+            name, equals, value = line.partition("=")
+            if equals and name.isupper():
+                self.environment[name] = value
+        return process
+
+    def run(self, **settings: str) -> subprocess.Popen[bytes]:
+        """A daemon on the exchange; its standard error goes to ``run<n>.err``."""
+        self.runs += 1
+        environment = {
+            **clean_environment(),
+            **self.environment,
+            "WSB_SNAKE_DATA_DIR": str(self.folder / "data"),
+            "WSB_SNAKE_HTTP_PORT": "0",
+            "XDG_RUNTIME_DIR": str(self.folder),
+            **settings,
+        }
+        return self._start(["run"], environment, self.folder / f"run{self.runs}")
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**clean_environment(), "WSB_SNAKE_DATA_DIR": str(self.folder / "data")}
+        return subprocess.run(
+            [sys.executable, "main.py", *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    def told(self) -> str:
+        """What the exchange printed: the environment, and each Telegram message."""
+        return (self.folder / "exchange.out").read_text()
+
+    def messages(self) -> list[str]:
+        return [line for line in self.told().splitlines() if line.startswith("telegram: ")]
+
+    def log(self) -> str:
+        return (self.folder / f"run{self.runs}.err").read_text()
+
+    def health(self) -> dict[str, Any]:
+        """The latest daemon's /health, an empty dict while it does not answer."""
+        marker = "health on "
+        if marker not in self.log():
+            return {}
+        url = self.log().split(marker, 1)[1].split()[0]
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                code, body = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                code, body = error.code, error.read()
+        except OSError:
+            return {}
+        shown: dict[str, Any] = json.loads(body)
+        return {**shown, "code": code}
+
+    def monitored(self, count: int) -> dict[str, Any]:
+        """Wait until ``count`` positions are monitored."""
+
+        def there() -> dict[str, Any] | None:
+            shown = self.health()
+            full = shown.get("all_positions_monitored") and shown["monitored_positions"] == count
+            return shown if full else None
+
+        answer: dict[str, Any] = until(there, f"{count} positions monitored")
+        return answer
+
+    def _start(
+        self, command: list[str], environment: dict[str, str], output: Path
+    ) -> subprocess.Popen[bytes]:
+        with output.with_suffix(".out").open("wb") as out, output.with_suffix(".err").open("wb") as err:
+            process = subprocess.Popen(
+                [sys.executable, "main.py", *command], cwd=ROOT, env=environment, stdout=out, stderr=err
+            )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+
+@contextmanager
+def pair(folder: Path) -> Iterator[Pair]:
+    both = Pair(folder)
+    try:
+        yield both
+    finally:
+        both.end()
+
+
+def ended(process: subprocess.Popen[bytes], number: signal.Signals, within_s: float = 10.0) -> int:
+    """Send a signal and wait; the exit code."""
+    process.send_signal(number)
+    return process.wait(within_s)
