@@ -48,6 +48,7 @@ PIPELINE_EVERY = timedelta(minutes=10)
 EOD_EVERY = timedelta(minutes=1)
 AWAKE_BEFORE_OPEN = timedelta(minutes=30)
 RETRY_S = 5.0
+STOP_WAIT_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -316,7 +317,7 @@ class Daemon:
         held = self.executor.get_options_positions()
         session = self.executor.desk.session()
         today = [p for p in held if session is not None and p.expiry == session.day]
-        self._journal(
+        told = self._journal(
             EventKind.STOPPED,
             {
                 "positions": len(held),
@@ -324,6 +325,7 @@ class Daemon:
                 "symbols": [p.symbol for p in held],
             },
         )
+        told.wait(STOP_WAIT_S)
 
     def _record_start(self) -> None:
         with self.world.database.get_connection() as conn:
@@ -373,7 +375,7 @@ class Daemon:
         kind: EventKind,
         data: Mapping[str, object],
         also: Callable[[sqlite3.Connection], None] | None = None,
-    ) -> None:
+    ) -> Promise[None]:
         now = self.world.lanes.clock.now()
 
         def write(conn: sqlite3.Connection) -> None:
@@ -381,7 +383,7 @@ class Daemon:
             if also is not None:
                 also(conn)
 
-        self.world.database.transact(write)
+        return self.world.database.transact(write)
 
     def _fetch_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
         try:

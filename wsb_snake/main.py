@@ -23,7 +23,7 @@ import schedule
 from wsb_snake.config import ConfigError, Settings
 from wsb_snake.core import logs, systemd
 from wsb_snake.core.clock import Clock, ShiftedClock, SystemClock
-from wsb_snake.core.lane_loop import run_lane
+from wsb_snake.core.lane_loop import LaneSpec, run_lane
 from wsb_snake.core.lanes import Flag, ThreadLanes
 from wsb_snake.core.process_lock import AlreadyRunning, ProcessLock
 from wsb_snake.daemon import RETRY_S, Daemon, World
@@ -43,6 +43,8 @@ SWITCH_INTERVAL_S = 0.0005
 
 WATCHDOG_PASS_S = 30.0
 LAST_WORDS_S = 4.0
+LANE_END_S = 1.5
+OUTBOX_LANES = ("journal", "telegram")
 CLOCK_TRIES = 20
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,8 @@ class _Process:
             self._report,
         )
         self._daemon = Daemon(world, alpaca_executor)
+        self._specs = self._daemon.lanes()
+        self._over = {spec.name: Flag(self._lanes, f"{spec.name} over") for spec in self._specs}
 
     def run(self) -> int:
         for name in ("data_dir", "db_path", "session_learnings_path"):
@@ -142,15 +146,16 @@ class _Process:
             Sinks(daemon.take_update, daemon.take_stream_state, daemon.take_quote, daemon.take_quote_state),
         )
         daemon.quote_feed = streams.quotes
-        for spec in daemon.lanes():
-            lanes.spawn(
-                spec.name,
-                partial(run_lane, lanes, spec, self._stopping, daemon.heartbeats.beat, self._report),
-            )
+        for spec in self._specs:
+            lanes.spawn(spec.name, partial(self._run_lane, spec))
         alpaca_executor.start()
         streams.start()
         self._stack.callback(streams.stop)
         lanes.spawn("start", self._agree)
+
+    def _run_lane(self, spec: LaneSpec) -> None:
+        run_lane(self._lanes, spec, self._stopping, self._daemon.heartbeats.beat, self._report)
+        self._over[spec.name].set()
 
     def _agree(self) -> None:
         """Reach the broker and agree with it, however long that takes; entries wait."""
@@ -211,6 +216,8 @@ class _Process:
         """Say what is left unwatched, hand out the last alerts, and let go; within 10 s."""
         systemd.notify("STOPPING=1")
         alpaca_executor.stop()
+        for spec in self._specs:
+            spec.bell.set()
         if self._refusal is None:
             self._daemon.record_stop()
             self._last_words()
@@ -225,6 +232,10 @@ class _Process:
     def _last_words(self) -> None:
         """Send what waits in the outbox, for a few seconds at most."""
         daemon, clock = self._daemon, self._lanes.clock
+        for name in OUTBOX_LANES:  # one at a time steps the consumers and the outbox
+            if not self._over[name].wait(LANE_END_S):
+                log.warning("the %s lane is still at work; the last alerts stay for the next start", name)
+                return
         daemon.outbox.hurry()
         ends = clock.monotonic() + LAST_WORDS_S
         worker = threading.Thread(target=self._drain, args=(ends,), name="last words", daemon=True)
