@@ -1,0 +1,109 @@
+"""Book against broker: the union of both sides."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.trading.samples import NOON, SPY, at_broker, exit_order, held, money, order, position
+from wsb_snake.core.orders import OrderStatus, PositionState, Side
+from wsb_snake.trading.book import BookView
+from wsb_snake.trading.reconciler import compare, matches, settling
+
+LATER = "SPY261218C00600000"
+
+
+def done(seconds_ago: float, **changes: object) -> BookView:
+    """A filled position whose entry ended that long ago."""
+    at = NOON - timedelta(seconds=seconds_ago)
+    filled = order(
+        status=OrderStatus.FILLED, filled_qty=4, filled_avg_price=money("2.00"), ended_at=at, sent_at=at
+    )
+    return BookView((position(**changes),), (filled,))
+
+
+def test_agreement_finds_nothing() -> None:
+    found = compare(done(60), [held()], [], NOON)
+    assert (found.surplus, found.shortfall, found.unseen, found.strays, found.foreign) == ((), (), (), (), ())
+
+
+def test_what_only_the_broker_has_is_surplus() -> None:
+    (surplus,) = compare(BookView(), [held(qty=3)], [], NOON).surplus
+    assert (surplus.held.symbol, surplus.qty) == (SPY, 3)
+
+
+def test_what_was_bought_on_top_is_surplus_too() -> None:
+    (surplus,) = compare(done(60), [held(qty=7)], [], NOON).surplus
+    assert surplus.qty == 3
+
+
+@pytest.mark.parametrize(("left", "missing"), [(0, 4), (1, 3)])
+def test_what_only_the_book_has_is_missing(left: int, missing: int) -> None:
+    there = [held(qty=left)] if left else []
+    (shortfall,) = compare(done(60), there, [], NOON).shortfall
+    assert shortfall.qty == missing
+
+
+def test_the_brokers_lag_after_a_fill_is_waited_for() -> None:
+    assert compare(done(9), [], [], NOON).shortfall == ()
+    assert compare(done(11), [], [], NOON).shortfall != ()
+
+
+@pytest.mark.parametrize("status", [OrderStatus.NEW, OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL])
+def test_a_symbol_with_a_live_order_of_ours_is_left_alone(status: OrderStatus) -> None:
+    view = BookView((position(),), (exit_order(status=status),))
+    assert settling(view, SPY, NOON)
+    assert compare(view, [], [], NOON).shortfall == ()
+
+
+def test_a_cancelled_order_without_a_fill_delays_nothing() -> None:
+    view = BookView((), (order(status=OrderStatus.CANCELED, ended_at=NOON),))
+    assert not settling(view, SPY, NOON)
+
+
+def test_a_live_order_that_the_broker_does_not_list_is_looked_up() -> None:
+    view = BookView(
+        (position(state=PositionState.EXITING),), (exit_order(sent_at=NOON - timedelta(seconds=3)),)
+    )
+    (unseen,) = compare(view, [held()], [], NOON).unseen
+    assert unseen.client_order_id.endswith("x-1")
+    young = BookView(view.positions, (replace(view.orders[0], sent_at=NOON - timedelta(seconds=1)),))
+    assert compare(young, [held()], [], NOON).unseen == ()
+
+
+def test_an_order_of_ours_that_the_book_lacks_is_a_stray() -> None:
+    stray = at_broker(client_order_id="wsb-20261124-s-bbbbbbbbbbbb-x-2", side=Side.SELL)
+    foreign = at_broker(client_order_id="by-hand")
+    found = compare(done(60), [held()], [stray, foreign], NOON)
+    assert found.strays == (stray,)
+
+
+def test_shares_shorts_and_what_covers_them_are_foreign_and_never_adopted() -> None:
+    short = "SPY261124C00650000"
+    holdings = [held("AAPL", 100), held(short, -1), held(), held("QQQ261124P00500000", 1)]
+    found = compare(BookView(), holdings, [], NOON)
+    assert {(item.symbol, item.kind) for item in found.foreign} == {
+        ("AAPL", "shares"),
+        (short, "short option"),
+        (SPY, "covers a short option"),
+    }
+    assert [surplus.held.symbol for surplus in found.surplus] == ["QQQ261124P00500000"]
+
+
+def test_a_long_that_expires_before_the_short_covers_nothing() -> None:
+    found = compare(BookView(), [held(LATER, -1), held()], [], NOON)
+    assert [surplus.held.symbol for surplus in found.surplus] == [SPY]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        at_broker(symbol=LATER),
+        at_broker(side=Side.SELL),
+        at_broker(qty=5),
+        at_broker(created_at=NOON - timedelta(hours=1)),
+    ],
+)
+def test_an_order_counts_as_ours_only_when_everything_agrees(other: object) -> None:
+    assert matches(order(), at_broker())
+    assert not matches(order(), other)  # type: ignore[arg-type]

@@ -1,0 +1,181 @@
+"""Limits: no entry exceeds one, counting what is working or unknown."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trading.samples import DAY, NOON, OPEN, account, intent, money, order, position
+from wsb_snake.config import Settings
+from wsb_snake.core.orders import OrderStatus, PositionState
+from wsb_snake.trading.book import BookView, premium
+from wsb_snake.trading.risk_governor import Limits, Refused, day_pnl, size
+
+LIMITS = Limits.from_settings(Settings(_env_file=None))
+EMPTY = BookView()
+START = OPEN - timedelta(hours=9)
+QQQ = "QQQ261124C00700000"
+
+
+def sized(
+    view: BookView = EMPTY, price: str = "2.00", limits: Limits = LIMITS, **changes: object
+) -> int | Refused:
+    return size(intent(), money(price), view, account(**changes), NOON, limits, START, NOON)
+
+
+def entered(number: int, symbol: str, qty: int, price: str, status: OrderStatus) -> BookView:
+    """One position with its entry order: filled when it is FILLED, else still to fill."""
+    filled = qty if status is OrderStatus.FILLED else 0
+    name = f"p{number}"
+    entry = order(
+        client_order_id=f"wsb-{name}-e-1",
+        position_id=name,
+        symbol=symbol,
+        qty=qty,
+        limit_price=money(price),
+        status=status,
+        filled_qty=filled,
+        filled_avg_price=money(price) if filled else None,
+        created_at=NOON - timedelta(minutes=10),
+        ended_at=NOON - timedelta(minutes=9) if filled else None,
+    )
+    held = position(
+        position_id=name,
+        symbol=symbol,
+        underlying=symbol[:3],
+        signal_id=f"other-{number}",
+        state=PositionState.OPEN if filled else PositionState.ENTERING,
+        qty=filled,
+        bought_qty=filled,
+        entry_price=money(price) if filled else None,
+    )
+    return BookView((held,), (entry,))
+
+
+def together(*views: BookView) -> BookView:
+    return BookView(
+        tuple(p for view in views for p in view.positions), tuple(o for view in views for o in view.orders)
+    )
+
+
+def test_a_trade_costs_at_most_its_limit() -> None:
+    assert sized() == 7  # 1,400 of 1,500
+    assert sized(equity=Decimal(10_000)) == 2  # 5 % of equity
+
+
+def test_a_contract_above_the_limit_is_too_dear() -> None:
+    refused = sized(price="15.01")
+    assert isinstance(refused, Refused) and refused.reason.startswith("too dear")
+
+
+@pytest.mark.parametrize(
+    "status", [OrderStatus.FILLED, OrderStatus.NEW, OrderStatus.UNKNOWN, OrderStatus.PLANNED]
+)
+def test_the_ticker_limit_counts_what_is_held_working_and_unknown(status: OrderStatus) -> None:
+    assert sized(entered(1, "SPY261124C00610000", 7, "2.00", status)) == 3  # 2,000 less 1,400
+
+
+@pytest.mark.parametrize("status", [OrderStatus.CANCELED, OrderStatus.NEVER_SENT, OrderStatus.REJECTED])
+def test_what_ended_without_a_fill_counts_nothing(status: OrderStatus) -> None:
+    ended = entered(1, "SPY261124C00610000", 7, "2.00", status)
+    gone = replace(ended.positions[0], state=PositionState.VOID)
+    assert sized(BookView((gone,), ended.orders)) == 7
+
+
+def test_the_days_premium_is_not_given_back_by_closing() -> None:
+    spent = [entered(n, f"QQQ26112{n}C00700000", 7, "2.00", OrderStatus.FILLED) for n in range(4, 8)]
+    closed = together(*spent)
+    closed = BookView(
+        tuple(replace(p, state=PositionState.CLOSED, qty=0, closed_at=NOON) for p in closed.positions),
+        closed.orders,
+    )
+    assert sized(closed) == 2  # 6,000 less 5,600
+
+
+def test_counts_forbid() -> None:
+    five = together(
+        *(entered(n, f"QQQ26112{n}C00700000", 1, "1.00", OrderStatus.FILLED) for n in range(4, 9))
+    )
+    refused = sized(five)
+    assert isinstance(refused, Refused) and "5 positions" in refused.reason
+    rushed = [
+        replace(order(), client_order_id=f"wsb-r{n}-e-1", position_id=f"r{n}", status=OrderStatus.CANCELED)
+        for n in range(6)
+    ]
+    refused = sized(BookView((), tuple(rushed)))
+    assert isinstance(refused, Refused) and "within a minute" in refused.reason
+    many = [
+        replace(o, created_at=NOON - timedelta(hours=1), client_order_id=f"wsb-m{n}-e-1")
+        for n in range(60)
+        for o in rushed[:1]
+    ]
+    refused = sized(BookView((), tuple(many)))
+    assert isinstance(refused, Refused) and "60 entry orders" in refused.reason
+
+
+def test_a_signal_is_tried_twice_a_day() -> None:
+    tries = tuple(
+        position(position_id=f"t{n}", signal_id="sig-9", state=PositionState.VOID, qty=0) for n in range(2)
+    )
+    refused = sized(BookView(tries, ()))
+    assert isinstance(refused, Refused) and "tried 2 times" in refused.reason
+
+
+def test_the_same_contract_is_not_bought_twice() -> None:
+    refused = sized(BookView((position(signal_id="other"),), ()))
+    assert isinstance(refused, Refused) and "already held" in refused.reason
+
+
+def test_buying_power_counts_what_was_ordered_since_it_was_read() -> None:
+    recent = entered(1, QQQ, 5, "2.00", OrderStatus.NEW)
+    recent = BookView(recent.positions, (replace(recent.orders[0], created_at=NOON),))
+    assert sized(recent, options_buying_power=Decimal(1_500)) == 2
+
+
+@given(
+    price=st.decimals("0.30", "15", places=2),
+    equity=st.integers(1_000, 200_000),
+    power=st.integers(0, 50_000),
+    held=st.integers(0, 9),
+)
+def test_no_size_exceeds_any_limit(price: Decimal, equity: int, power: int, held: int) -> None:
+    view = entered(1, "SPY261124C00610000", held, "2.00", OrderStatus.FILLED) if held else EMPTY
+    got = size(
+        intent(),
+        price,
+        view,
+        account(equity=Decimal(equity), options_buying_power=Decimal(power)),
+        NOON,
+        LIMITS,
+        START,
+        NOON,
+    )
+    if isinstance(got, Refused):
+        return
+    cost = premium(got, price)
+    assert got >= 1
+    assert cost <= min(LIMITS.trade_dollars, LIMITS.trade_equity * equity, Decimal(power))
+    assert cost + premium(held, money("2.00")) <= LIMITS.ticker_dollars
+
+
+def test_the_days_result_is_realised_plus_open() -> None:
+    closed = position(
+        position_id="c",
+        state=PositionState.CLOSED,
+        qty=0,
+        sold_qty=4,
+        exit_price=money("1.50"),
+        closed_at=NOON,
+    )
+    yesterday = replace(closed, position_id="y", closed_at=START - timedelta(hours=1))
+    view = BookView((closed, yesterday, position()), ())
+    assert day_pnl(view, {position().symbol: money("2.25")}, START) == Decimal(-100)
+
+
+def test_the_daily_loss_is_the_smaller_of_the_two() -> None:
+    assert LIMITS.daily_loss(Decimal(100_000)) == Decimal(600)
+    assert LIMITS.daily_loss(Decimal(10_000)) == Decimal(300)
+    assert DAY.year == 2026
