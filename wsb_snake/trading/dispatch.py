@@ -89,6 +89,7 @@ def _send(desk: Desk, client_order_id: str, durable: Promise[None] | None) -> No
     else:
         desk.broker_answered(SENDS)
         take(desk, found)
+        desk.pollers.orders.ask()  # from its idle pace to that of a live order
 
 
 def _may_go(desk: Desk, order: Order, durable: Promise[None] | None) -> bool:
