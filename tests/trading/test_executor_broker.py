@@ -133,3 +133,19 @@ def test_five_failures_in_a_row_pause_entries_and_closing_goes_on(tmp_path: Path
         w.until(lambda: w.position(held.position_id).state == "closed", 30)
         del w.broker.always["account"]
         w.until(lambda: not alpaca_executor.trading_paused, 60)
+
+
+def test_somebody_elses_order_is_cancelled_without_a_flood_of_calls(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        held = w.open()
+        w.by_hand(SPY_CALL, "sell", held.qty, "9.00", "sell_to_close")
+        w.run(30)
+        before = len(w.broker.calls)
+        w.broker.always["cancel"] = Unavailable("timed out")
+        alpaca_executor.execute_exit(held.position_id, ExitReason.EOD)
+        w.run(30)
+        assert len(w.broker.calls) - before < 140
+        assert sum(name == "cancel" for name, _, _ in w.broker.calls) <= 16
+        del w.broker.always["cancel"]
+        w.until(lambda: w.position(held.position_id).state == "closed", 60)
+        assert sum(order.filled_qty for order in w.own("sell")) == held.qty

@@ -263,11 +263,12 @@ class World:
         return answers[0]
 
     def until(self, happened: Callable[[], object], limit_s: float = 120.0) -> float:
-        """Run until ``happened()``; the seconds it took. Fails after ``limit_s``."""
+        """Run until ``happened()`` and the disk has it; the seconds it took. Fails after ``limit_s``."""
         began = self.clock.monotonic()
         self.hub.run(lambda: bool(happened()) or self.clock.monotonic() - began > limit_s)
         took = self.clock.monotonic() - began
         assert happened(), f"did not happen within {limit_s} s"
+        self.run(0.02)
         return took
 
     def _tick(self) -> None:

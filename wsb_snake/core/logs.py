@@ -3,14 +3,17 @@
 import logging
 import sys
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats in UTC and replaces every secret in the finished text, tracebacks included."""
+    """Formats in UTC and replaces every secret in the finished text, tracebacks included,
+    also as a URL would quote it."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-        self._secrets = tuple(sorted(filter(None, secrets), key=len, reverse=True))
+        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+        self._secrets = tuple(sorted(forms, key=len, reverse=True))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -31,7 +31,7 @@ from wsb_snake.trading.book import Change
 from wsb_snake.trading.broker import Activity, BrokerOrder, BrokerPosition
 from wsb_snake.trading.exits import adopted
 from wsb_snake.trading.order_ids import OrderIds, engine_of
-from wsb_snake.trading.positions import Position
+from wsb_snake.trading.positions import Position, sold
 from wsb_snake.trading.reconciler import Shortfall, ours, sold_by_others
 
 TREATMENT = MappingProxyType(
@@ -43,6 +43,11 @@ TREATMENT = MappingProxyType(
 )
 
 
+RUNNERS = frozenset({"momentum_engine", "leaps_engine"})
+RUNNER_PLAN = ExitPlan(half_at=Decimal("0.50"), trail=Decimal("0.20"))
+"""Half off at +50 %, the rest trails."""
+
+
 def scalp_plan(settings: Settings) -> ExitPlan:
     """Target, stop and time of a scalp, as configured."""
     return ExitPlan(
@@ -50,6 +55,11 @@ def scalp_plan(settings: Settings) -> ExitPlan:
         stop=settings.wsb_snake_scalp_stop,
         max_hold_s=settings.wsb_snake_scalp_minutes * 60,
     )
+
+
+def engine_plan(engine: str, settings: Settings) -> ExitPlan:
+    """The exits of a position that ``engine`` opened and whose own plan is lost."""
+    return RUNNER_PLAN if engine in RUNNERS else scalp_plan(settings)
 
 
 def adopt(
@@ -67,7 +77,7 @@ def adopt(
     today = contract.expiry == eastern_date(now)
     foreign = Origin.FOREIGN_TODAY if today else Origin.FOREIGN_LATER
     origin = foreign if engine is None else Origin.OURS
-    plan = NO_EXITS if origin is Origin.FOREIGN_LATER or not today else scalp_plan(settings)
+    plan = NO_EXITS if origin is Origin.FOREIGN_LATER else engine_plan(engine or "adopted", settings)
     position = Position(
         position_id=ids.position(now, engine or "adopted"),
         symbol=held.symbol,
@@ -139,13 +149,14 @@ def explain(
     A sale by somebody else counts as the broker's liquidation from ``liquidation_from`` on (only
     contracts expiring that day pass it), as a manual close before.
     """
-    position = missing.position
+    position = change.latest(missing.position)
     told = [a for a in activities if a.symbol == position.symbol and a.at >= position.opened_at]
     sales = [a for a in told if a.type == "FILL" and sold_by_others(a.side, a.order_id, own_ids)]
-    if sum((a.qty for a in sales), Decimal(0)) >= missing.qty:
-        quantity = sum((a.qty for a in sales), Decimal(0))
-        price = sum((a.qty * (a.price or Decimal(0)) for a in sales), Decimal(0)) / quantity
-        last = max(a.at for a in sales)
+    unused = _after_first(sales, position.sold_qty - change.sold_by_us(position.position_id))
+    quantity = sum((a.qty for a in unused), Decimal(0))
+    if quantity >= missing.qty:
+        price = sum((a.qty * (a.price or Decimal(0)) for a in unused), Decimal(0)) / quantity
+        last = max(a.at for a in unused)
         reason = ExitReason.BROKER_LIQUIDATION if last >= liquidation_from else ExitReason.MANUAL_CLOSE
         _gone(change, position, missing.qty, price, reason)
         return True
@@ -156,23 +167,27 @@ def explain(
     return False
 
 
+def _after_first(sales: Iterable[Activity], explained: int) -> list[Activity]:
+    """``sales`` without the first ``explained`` contracts, which account for an earlier gap."""
+    left = Decimal(max(0, explained))
+    rest = []
+    for sale in sorted(sales, key=lambda sale: sale.at):
+        used = min(left, sale.qty)
+        left -= used
+        if used < sale.qty:
+            rest.append(replace(sale, qty=sale.qty - used))
+    return rest
+
+
 _ENDINGS = (("OPEXP", ExitReason.EXPIRED), ("OPEXC", ExitReason.EXERCISED), ("OPASN", ExitReason.EXERCISED))
 
 
 def _gone(change: Change, position: Position, qty: int, price: Decimal, reason: ExitReason) -> None:
-    from_before = position.exit_price or Decimal(0)
-    total = position.sold_qty + qty
-    left = replace(
-        position,
-        qty=position.qty - qty,
-        sold_qty=total,
-        to_sell=max(0, position.to_sell - qty),
-        exit_price=(from_before * position.sold_qty + price * qty) / total,
-        exit_reason=reason,
-    )
-    change.position(left)
+    left = sold(position, qty, price)
     if left.qty == 0:
-        change.close(left)
+        left = replace(left, exit_reason=reason)
+    change.position(left)
+    change.close_if_sold(left)
 
 
 def _opened_by(symbol: str, recent: Iterable[BrokerOrder]) -> str | None:

@@ -37,10 +37,10 @@ from wsb_snake.trading.broker import (
     BrokerOrder,
     BrokerPosition,
     OrderTicket,
-    Throttled,
     TradeUpdate,
     Unavailable,
     Unknown,
+    Withheld,
 )
 
 T = TypeVar("T")
@@ -171,7 +171,7 @@ class AlpacaBroker:
 
     def _take(self, urgent: bool) -> None:
         if not self._budget.take(self._clock.monotonic(), urgent):
-            raise Throttled(f"our own limit: {REQUESTS_A_MINUTE - RESERVED_FOR_EXITS} calls in this minute")
+            raise Withheld(f"our own limit: {REQUESTS_A_MINUTE - RESERVED_FOR_EXITS} calls in this minute")
 
 
 def _payload(ticket: OrderTicket) -> dict[str, Any]:

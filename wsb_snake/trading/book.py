@@ -19,6 +19,7 @@ from wsb_snake.core.lanes import Lanes, Promise
 from wsb_snake.core.orders import (
     HELD,
     TERMINAL,
+    ExitReason,
     Order,
     OrderStatus,
     PositionState,
@@ -79,6 +80,15 @@ class Change:
         self._book.positions[position.position_id] = position
         self.positions[position.position_id] = position
 
+    def latest(self, position: Position) -> Position:
+        """The position as it is now, whatever picture the caller has."""
+        return self._book.positions[position.position_id]
+
+    def sold_by_us(self, position_id: str) -> int:
+        """Contracts of the position that orders of ours have sold."""
+        exits = (o for o in self._book.orders.values() if o.purpose is Purpose.EXIT)
+        return sum(o.filled_qty for o in exits if o.position_id == position_id)
+
     def event(self, kind: EventKind, **data: object) -> None:
         self.events.append((kind, data))
 
@@ -90,10 +100,11 @@ class Change:
         """Apply what the broker says about one order of ours, with everything that follows from it."""
         old = self._book.orders[client_order_id]
         new = apply_report(old, report)
+        grown = new.filled_qty - old.filled_qty
+        new = replace(new, filled_avg_price=_price(new) if grown > 0 else old.filled_avg_price)
         if new == old:
             return old
         self.order(new)
-        grown = new.filled_qty - old.filled_qty
         if grown > 0:
             self._filled(old, new, grown)
         if new.status in TERMINAL and old.status not in TERMINAL:
@@ -115,8 +126,8 @@ class Change:
             if position.bought_qty == 0:
                 position = replace(position, opened_at=self.now)
             position = bought(position, qty, price)
-        else:
-            position = sold(position, qty, price)
+        else:  # what was found gone and explained is not sold a second time
+            position = sold(position, min(qty, position.qty), price)
         self.position(position)
         self.fills.append((new, qty, price))
         self.event(
@@ -132,7 +143,8 @@ class Change:
             order_qty=new.qty,
         )
         if new.purpose is Purpose.EXIT:
-            self.close_if_sold(position)
+            if position.state is not PositionState.CLOSED:
+                self.close_if_sold(position)
         elif position.state in {
             PositionState.VOID,
             PositionState.CLOSED,
@@ -152,7 +164,9 @@ class Change:
             filled_qty=order.filled_qty,
             why=why,
         )
-        if order.purpose is Purpose.EXIT:
+        if order.purpose is Purpose.EXIT and (
+            position.state is not PositionState.ENTERING or self._book.entry_live(position.position_id)
+        ):
             return
         if position.state is PositionState.EXITING:  # the exit waited for this entry's end
             self.close_if_sold(position)
@@ -185,12 +199,11 @@ class Change:
 
     def close_if_sold(self, position: Position) -> None:
         """After a sale: over when nothing is held, open again when only a part was meant to go."""
-        if position.qty == 0 and not self._book.entry_live(position.position_id):
+        if position.qty == 0 and position.bought_qty and not self._book.entry_live(position.position_id):
             self.close(position)
         elif position.state is PositionState.EXITING and position.to_sell == 0 and position.qty > 0:
-            self.position(
-                replace(position, state=PositionState.OPEN, half_sold=True, exit_reason=None, to_sell=0)
-            )
+            half = position.half_sold or position.exit_reason is ExitReason.PARTIAL
+            self.position(replace(position, state=PositionState.OPEN, half_sold=half, exit_reason=None))
 
     def close(self, position: Position) -> None:
         """Everything is sold or otherwise gone; the event feeds outcomes, alerts and reports."""
@@ -254,7 +267,12 @@ class Book:
         """Edit under the lock; on leaving, the transaction is with the writer and the view is new."""
         commit = Commit(Change(self, self._clock.now()))
         with self.lock:
-            yield commit
+            before = self.positions.copy(), self.orders.copy()
+            try:
+                yield commit
+            except BaseException:  # half a change would be neither durable nor tried again
+                self.positions, self.orders = before
+                raise
             if not commit.change.empty:
                 for kind, data in commit.change.events:
                     self.last_event = f"{kind} {data.get('symbol') or data.get('ticker') or ''}".strip()
@@ -318,8 +336,16 @@ def premium(qty: int, price: Decimal) -> Decimal:
     return price * qty * CONTRACT_SHARES
 
 
+def _price(order: Order) -> Decimal:
+    """The average price of its fills; its limit, or what was decided on, should the broker not tell.
+
+    A price that moves without a fill is not taken over: positions, fills and events add up at any time.
+    """
+    told = (order.filled_avg_price, order.limit_price, order.decision_price)
+    return next((price for price in told if price is not None), Decimal(0))
+
+
 def _increment_price(old: Order, new: Order, qty: int) -> Decimal:
     """Price of the increment, from two cumulative averages; exact to the broker's rounding."""
-    average = new.filled_avg_price if new.filled_avg_price is not None else Decimal(0)
     before = (old.filled_avg_price or Decimal(0)) * old.filled_qty
-    return (average * new.filled_qty - before) / qty
+    return (_price(new) * new.filled_qty - before) / qty

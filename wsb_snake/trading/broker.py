@@ -5,6 +5,7 @@
     │   └── NotFound  there is no such order, position or contract
     ├── Unknown       it may have happened: look the client_order_id up, never resend blindly
     ├── Throttled     429: nothing happened; wait
+    │   └── Withheld  our own budget kept it back, so that exits have room; says nothing about the broker
     ├── Unavailable   nothing happened (a read failed, or the connection was refused): count, retry
     └── Fatal         keys, account or permission: stop and page the owner
 
@@ -43,6 +44,10 @@ class Unknown(BrokerError):
 
 
 class Throttled(BrokerError):
+    pass
+
+
+class Withheld(Throttled):
     pass
 
 

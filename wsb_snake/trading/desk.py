@@ -20,7 +20,15 @@ from wsb_snake.core.lanes import Flag, Lanes, Promise
 from wsb_snake.core.types import Quote
 from wsb_snake.db.database import Database
 from wsb_snake.trading.book import Book
-from wsb_snake.trading.broker import Account, Broker, BrokerError, BrokerOrder, BrokerPosition, Fatal
+from wsb_snake.trading.broker import (
+    Account,
+    Broker,
+    BrokerError,
+    BrokerOrder,
+    BrokerPosition,
+    Fatal,
+    Withheld,
+)
 from wsb_snake.trading.eod_guard import EodState
 from wsb_snake.trading.order_ids import OrderIds
 from wsb_snake.trading.pauses import Pauses
@@ -154,6 +162,8 @@ class Desk:
         """Count what went wrong in an endpoint group; five in a row pause entries."""
         if isinstance(error, Fatal):
             self.pauses.set("alpaca", f"the broker refuses us: {error}")
+            return
+        if isinstance(error, Withheld):
             return
         if not counts_as_failure(error):
             self.broker_answered(group)

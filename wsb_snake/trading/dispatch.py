@@ -48,17 +48,26 @@ def cancel(desk: Desk, order: Order, why: str) -> bool:
 
 def look_up(desk: Desk, order: Order) -> bool:
     """Queue a question for what became of an order; the same one is asked every 2 s at most."""
-    now = desk.now()
-    asked = desk.asked_at.get(order.client_order_id)
-    if asked is not None and (now - asked).total_seconds() < LOOK_UP_EVERY_S:
+    if not _due(desk, order.client_order_id):
         return False
-    desk.asked_at[order.client_order_id] = now
     return desk.senders.offer(order.position_id, lambda: ask(desk, order.client_order_id))
 
 
 def cancel_foreign(desk: Desk, order: BrokerOrder) -> bool:
-    """Queue a cancel of somebody else's order that holds contracts we must sell."""
+    """Queue a cancel of somebody else's order that holds contracts we must sell; every 2 s at most."""
+    if not _due(desk, order.id):
+        return False
     return desk.senders.offer(f"foreign:{order.id}", lambda: _cancel_by_id(desk, order))
+
+
+def _due(desk: Desk, key: str) -> bool:
+    """Whether ``key`` may be asked again; if so, it counts as asked now."""
+    now = desk.now()
+    asked = desk.asked_at.get(key)
+    if asked is not None and (now - asked).total_seconds() < LOOK_UP_EVERY_S:
+        return False
+    desk.asked_at[key] = now
+    return True
 
 
 def _send(desk: Desk, client_order_id: str, durable: Promise[None] | None) -> None:

@@ -92,7 +92,7 @@ def advance(state: EodState, reading: Reading, view: BookView) -> EodState:
     since = max(filter(None, (state.ran_at, quiet_since)))
     if reading.begun_at < since:
         return state
-    if state.first_clean_at is None:
+    if state.first_clean_at is None or state.first_clean_at < since:
         return replace(state, first_clean_at=reading.begun_at)
     if reading.begun_at >= state.first_clean_at + PROOF_GAP:
         return replace(state, proven_at=reading.begun_at)

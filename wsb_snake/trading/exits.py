@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.core.clock import eastern_date
-from wsb_snake.core.orders import ExitReason
+from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.core.types import Quote
 from wsb_snake.trading.positions import Position, Watch
 
@@ -49,7 +49,9 @@ def decide(position: Position, quote: Quote | None, now: datetime, session_open:
     """Look at one held position once. ``session_open`` is today's open (aware UTC)."""
     watch = position.watch
     decision = None
-    if quote is not None and usable(quote, now) and not _too_early(position, now, session_open):
+    if _too_early(position, now, session_open):
+        watch = replace(watch, stop_seen_at=None)  # yesterday's crossing is no first look
+    elif quote is not None and usable(quote, now):
         watch = _seen(position, quote)
         decision = _by_price(position, watch, quote)
     if decision is None and _time_is_up(position, now):
@@ -106,6 +108,8 @@ def _trailed(position: Position, watch: Watch, quote: Quote) -> bool:
 def _half_due(position: Position, quote: Quote) -> int:
     plan = position.plan
     if plan.half_at is None or position.half_sold or position.qty < 2:
+        return 0
+    if position.state is PositionState.EXITING:  # half of what a part-filled half has left is not half
         return 0
     start = position.price_at(plan.half_at)
     return position.qty // 2 if start is not None and quote.bid >= start else 0

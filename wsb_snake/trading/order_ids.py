@@ -5,6 +5,7 @@ after a cancel, because the broker refuses a client_order_id that it has seen be
 """
 
 import random
+import re
 from datetime import datetime
 from types import MappingProxyType
 
@@ -23,6 +24,7 @@ LETTERS = MappingProxyType(
 )
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_NAME = re.compile(r"wsb-([0-9]{8}-([a-z])-[a-z0-9]{12})-[ex]-[1-9][0-9]*")
 _LEG = MappingProxyType({Purpose.ENTRY: "e", Purpose.EXIT: "x"})
 
 
@@ -46,15 +48,13 @@ def order_id(position_id: str, purpose: Purpose, attempt: int) -> str:
 
 def position_of(client_order_id: str) -> str | None:
     """The position that an order of ours belongs to, or None when the name is not of our making."""
-    parts = client_order_id.split("-")
-    if len(parts) != 6 or parts[0] != "wsb":
-        return None
-    return "-".join(parts[1:4])
+    name = _NAME.fullmatch(client_order_id)
+    return None if name is None else name[1]
 
 
 def engine_of(client_order_id: str) -> str | None:
     """The engine named by an order of ours."""
-    parts = client_order_id.split("-")
-    if len(parts) != 6 or parts[0] != "wsb":
-        return None
-    return next((engine for engine, letter in LETTERS.items() if letter == parts[2]), None)
+    name = _NAME.fullmatch(client_order_id)
+    return next(
+        (engine for engine, letter in LETTERS.items() if name is not None and letter == name[2]), None
+    )

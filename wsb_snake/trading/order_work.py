@@ -71,7 +71,7 @@ def exit_step(order: Order, quote: Quote | None, now: datetime) -> Step:
     impatient_at = (order.sent_at or order.created_at) + timedelta(seconds=patience)
     if now < impatient_at:
         return Wait(impatient_at)
-    if _resting_without_bid(order, quote, now):
+    if _resting_without_bid(order, quote):
         return Wait(now + timedelta(seconds=LOOK_UP_EVERY_S))
     return Cancel("not filled, price again")
 
@@ -106,8 +106,11 @@ def _unconfirmed(order: Order, now: datetime) -> Step | None:
     return Wait(order.cancel_asked_at + timedelta(seconds=LOOK_UP_EVERY_S))
 
 
-def _resting_without_bid(order: Order, quote: Quote | None, now: datetime) -> bool:
-    """A limit at the minimum tick already, and still nobody bids."""
-    if order.limit_price is None or quote is None or abs(quote.age_s(now)) > FRESH_S or quote.bid > 0:
+def _resting_without_bid(order: Order, quote: Quote | None) -> bool:
+    """A limit at the minimum tick already, and still nobody bids.
+
+    The age of the quote doesn't matter: a contract that nobody bids for is rarely quoted anew.
+    """
+    if order.limit_price is None or quote is None or quote.bid > 0:
         return False
     return order.limit_price <= exit_limit(order.symbol, quote, order.attempt)

@@ -49,7 +49,8 @@ class Pauses:
         return bool(self._held)
 
     def listed(self) -> tuple[Pause, ...]:
-        return tuple(self._held[reason] for reason in sorted(self._held))
+        held = self._held.copy()  # one step to other lanes
+        return tuple(held[reason] for reason in sorted(held))
 
     def has(self, reason: str) -> bool:
         return reason in self._held

@@ -14,6 +14,9 @@ from wsb_snake.trading.broker import BrokerError, Fatal, Rejected
 
 T = TypeVar("T")
 
+SHORTEST_INTERVAL_S = 1.0
+"""However often it is asked for, a reading is taken at most this often: exits need the rate limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Generic[T]):
@@ -81,9 +84,13 @@ class Poller(Generic[T]):
 
     def _run(self, generation: int) -> None:
         while not self._stopping and generation == self._generation:
+            began = self._lanes.clock.monotonic()
             self._wake.clear()
             self._once(generation)
             self._wake.wait(self._interval())
+            rest = SHORTEST_INTERVAL_S - (self._lanes.clock.monotonic() - began)
+            if rest > 0 and not self._stopping:
+                self._lanes.sleep(rest)
 
     def _once(self, generation: int) -> None:
         clock = self._lanes.clock

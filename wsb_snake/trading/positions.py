@@ -97,10 +97,12 @@ def bought(position: Position, qty: int, price: Decimal) -> Position:
 
 
 def sold(position: Position, qty: int, price: Decimal) -> Position:
-    """``position`` after ``qty`` contracts were sold at ``price``; never below zero held."""
+    """``position`` after ``qty`` of its contracts were sold at ``price``."""
+    if qty == 0:
+        return position
     return replace(
         position,
-        qty=max(0, position.qty - qty),
+        qty=position.qty - qty,
         sold_qty=position.sold_qty + qty,
         to_sell=max(0, position.to_sell - qty),
         exit_price=_average(position.exit_price, position.sold_qty, price, qty),

@@ -14,11 +14,9 @@ from wsb_snake.core.orders import LIVE, TERMINAL, UNSETTLED, Order, Side
 from wsb_snake.core.types import Right
 from wsb_snake.trading.book import BookView
 from wsb_snake.trading.broker import BrokerOrder, BrokerPosition
+from wsb_snake.trading.order_ids import position_of
 from wsb_snake.trading.order_work import BROKER_LAG_S
 from wsb_snake.trading.positions import Position
-
-PREFIX = "wsb-"
-"""Every client_order_id of ours begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,8 @@ class Findings:
 
 
 def ours(order: BrokerOrder) -> bool:
-    """Whether the order carries our prefix."""
-    return order.client_order_id.startswith(PREFIX)
+    """Whether the order carries a name of our making."""
+    return position_of(order.client_order_id) is not None
 
 
 def compare(
@@ -152,13 +150,11 @@ def _unseen(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: dateti
 
 
 def _strays(view: BookView, at_broker: tuple[BrokerOrder, ...]) -> Iterable[BrokerOrder]:
-    """Live orders of ours at the broker that the book doesn't know, or believes to be over."""
-    known = {order.client_order_id: order for order in view.orders}
+    """Live orders of ours at the broker that the book doesn't know."""
+    known = {order.client_order_id for order in view.orders}
     for order in at_broker:
-        if not ours(order) or not order.is_option or order.status in TERMINAL:
-            continue
-        mine = known.get(order.client_order_id)
-        if mine is None:
+        live = order.is_option and order.status not in TERMINAL
+        if live and ours(order) and order.client_order_id not in known:
             yield order
 
 

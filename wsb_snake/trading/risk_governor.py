@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.config import Settings
-from wsb_snake.core.orders import Order, OrderStatus, Purpose
+from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Purpose
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.trading.book import BookView, premium
@@ -106,7 +106,7 @@ def size(
         (_exposure(p, view) for p in view.held() if p.underlying == intent.contract.underlying), Decimal(0)
     )
     spent = sum((_spent(o) for o in entries), Decimal(0))
-    since_reading = sum((_spent(o) for o in entries if o.created_at >= account_at), Decimal(0))
+    since_reading = sum((_spent(o) for o in entries if _after(o, account_at)), Decimal(0))
     rooms = (
         (per_trade, "the trade limit"),
         (
@@ -142,6 +142,11 @@ def _by_count(
 
 def _counts(order: Order) -> bool:
     return order.status is not OrderStatus.NEVER_SENT
+
+
+def _after(order: Order, account_at: datetime) -> bool:
+    """Whether the account as read at ``account_at`` cannot know the order yet."""
+    return order.status in UNSETTLED or (order.sent_at or order.created_at) >= account_at
 
 
 def _spent(order: Order) -> Decimal:

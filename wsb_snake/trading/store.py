@@ -33,18 +33,18 @@ def save_order(conn: sqlite3.Connection, order: Order) -> None:
             "intent": order.intent,
             "type": order.type,
             "qty": order.qty,
-            "limit_price": _money(order.limit_price),
+            "limit_price": money_text(order.limit_price),
             "status": order.status,
             "attempt": order.attempt,
             "reason": order.reason,
             "broker_id": order.broker_id,
             "created_at": instant_text(order.created_at),
-            "sent_at": _instant(order.sent_at),
-            "ended_at": _instant(order.ended_at),
-            "cancel_asked_at": _instant(order.cancel_asked_at),
+            "sent_at": instant_text(order.sent_at),
+            "ended_at": instant_text(order.ended_at),
+            "cancel_asked_at": instant_text(order.cancel_asked_at),
             "filled_qty": order.filled_qty,
-            "filled_avg_price": _money(order.filled_avg_price),
-            "decision_price": _money(order.decision_price),
+            "filled_avg_price": money_text(order.filled_avg_price),
+            "decision_price": money_text(order.decision_price),
             "note": order.note,
         },
     )
@@ -60,18 +60,18 @@ def read_order(row: sqlite3.Row) -> Order:
         intent=PositionIntent(row["intent"]),
         type=OrderType(row["type"]),
         qty=row["qty"],
-        limit_price=_read_money(row["limit_price"]),
+        limit_price=money(row["limit_price"]),
         status=OrderStatus(row["status"]),
         created_at=instant(row["created_at"]),
         attempt=row["attempt"],
         reason=row["reason"],
         broker_id=row["broker_id"],
-        sent_at=_read_instant(row["sent_at"]),
-        ended_at=_read_instant(row["ended_at"]),
-        cancel_asked_at=_read_instant(row["cancel_asked_at"]),
+        sent_at=instant(row["sent_at"]),
+        ended_at=instant(row["ended_at"]),
+        cancel_asked_at=instant(row["cancel_asked_at"]),
         filled_qty=row["filled_qty"],
-        filled_avg_price=_read_money(row["filled_avg_price"]),
-        decision_price=_read_money(row["decision_price"]),
+        filled_avg_price=money(row["filled_avg_price"]),
+        decision_price=money(row["decision_price"]),
         note=row["note"],
     )
 
@@ -92,19 +92,19 @@ def save_position(conn: sqlite3.Connection, position: Position) -> None:
             "state": position.state,
             "qty": position.qty,
             "bought_qty": position.bought_qty,
-            "entry_price": _money(position.entry_price),
-            "decision_price": _money(position.decision_price),
+            "entry_price": money_text(position.entry_price),
+            "decision_price": money_text(position.decision_price),
             "plan": position.plan.to_json(),
             "opened_at": instant_text(position.opened_at),
-            "closed_at": _instant(position.closed_at),
+            "closed_at": instant_text(position.closed_at),
             "sold_qty": position.sold_qty,
-            "exit_price": _money(position.exit_price),
+            "exit_price": money_text(position.exit_price),
             "exit_reason": position.exit_reason,
             "to_sell": position.to_sell,
             "half_sold": int(position.half_sold),
-            "high_bid": _money(position.watch.high_bid),
-            "best_mid": _money(position.watch.best_mid),
-            "worst_mid": _money(position.watch.worst_mid),
+            "high_bid": money_text(position.watch.high_bid),
+            "best_mid": money_text(position.watch.best_mid),
+            "worst_mid": money_text(position.watch.worst_mid),
             "note": position.note,
         },
     )
@@ -129,15 +129,15 @@ def read_position(row: sqlite3.Row) -> Position:
         sold_qty=row["sold_qty"],
         to_sell=row["to_sell"],
         half_sold=bool(row["half_sold"]),
-        entry_price=_read_money(row["entry_price"]),
-        exit_price=_read_money(row["exit_price"]),
-        decision_price=_read_money(row["decision_price"]),
+        entry_price=money(row["entry_price"]),
+        exit_price=money(row["exit_price"]),
+        decision_price=money(row["decision_price"]),
         exit_reason=None if reason is None else ExitReason(reason),
-        closed_at=_read_instant(row["closed_at"]),
+        closed_at=instant(row["closed_at"]),
         watch=Watch(
-            high_bid=_read_money(row["high_bid"]),
-            best_mid=_read_money(row["best_mid"]),
-            worst_mid=_read_money(row["worst_mid"]),
+            high_bid=money(row["high_bid"]),
+            best_mid=money(row["best_mid"]),
+            worst_mid=money(row["worst_mid"]),
         ),
         note=row["note"],
     )
@@ -191,19 +191,3 @@ def _replace(conn: sqlite3.Connection, table: str, row: dict[str, object]) -> No
         f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {updates}",
         tuple(row.values()),
     )
-
-
-def _money(value: Decimal | None) -> str | None:
-    return None if value is None else money_text(value)
-
-
-def _instant(value: datetime | None) -> str | None:
-    return None if value is None else instant_text(value)
-
-
-def _read_money(text: str | None) -> Decimal | None:
-    return None if text is None else money(text)
-
-
-def _read_instant(text: str | None) -> datetime | None:
-    return None if text is None else instant(text)

@@ -1,0 +1,73 @@
+"""Why nothing may be opened, and what of it survives a restart."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wsb_snake.core.clock import SystemClock
+from wsb_snake.core.events import EventKind
+from wsb_snake.core.lanes import ThreadLanes
+from wsb_snake.db import journal
+from wsb_snake.db.database import Database
+from wsb_snake.trading.pauses import DURABLE, REASONS, Pauses
+
+LANES = ThreadLanes(SystemClock())
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(tmp_path / "wsb_snake.db", LANES)
+    made.open()
+    yield made
+    made.close()
+
+
+def reborn(database: Database) -> Pauses:
+    database.transact(lambda conn: None, urgent=True).result(10)  # what waits before it is written
+    found = Pauses(LANES, database)
+    with database.get_connection() as conn:
+        found.load(conn)
+    return found
+
+
+def test_reasons_are_a_set(database: Database) -> None:
+    pauses = Pauses(LANES, database)
+    assert not pauses.any
+    assert pauses.set("stream", "down") and pauses.set("manual", "owner")
+    assert not pauses.set("stream", "still down")
+    assert [(p.reason, p.detail) for p in pauses.listed()] == [("manual", "owner"), ("stream", "down")]
+    assert pauses.clear("manual") and not pauses.clear("manual")
+    assert pauses.any and pauses.has("stream") and not pauses.has("manual")
+    assert pauses.clear("stream") and not pauses.any
+
+
+def test_a_word_that_is_no_reason_is_refused(database: Database) -> None:
+    with pytest.raises(ValueError, match="weather"):
+        Pauses(LANES, database).set("weather", "")
+
+
+def test_what_a_person_or_a_limit_set_survives_a_restart(database: Database) -> None:
+    pauses = Pauses(LANES, database)
+    for reason in sorted(REASONS):
+        pauses.set(reason, f"because of {reason}")
+    again = reborn(database)
+    assert {p.reason for p in again.listed()} == DURABLE == {"manual", "daily_loss", "alpaca"}
+    assert all(p in pauses.listed() for p in again.listed())
+    again.clear("manual")
+    assert not reborn(database).has("manual")
+
+
+def test_each_change_is_journalled_once(database: Database) -> None:
+    pauses = Pauses(LANES, database)
+    pauses.set("alpaca", "orders: timed out", count=5)
+    pauses.set("alpaca", "again")
+    pauses.clear("alpaca")
+    pauses.clear("alpaca")
+    reborn(database)
+    with database.get_connection() as conn:
+        told = [(event.kind, event.data) for event in journal.read(conn, 0)]
+    assert told == [
+        (EventKind.PAUSED, {"reason": "alpaca", "detail": "orders: timed out", "count": 5}),
+        (EventKind.RESUMED, {"reason": "alpaca"}),
+    ]
