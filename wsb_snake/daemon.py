@@ -53,6 +53,10 @@ STOP_WAIT_S = 1.0
 log = logging.getLogger(__name__)
 
 
+class CommandRefused(Exception):
+    """What the owner asked cannot be done; the text is one line."""
+
+
 class QuoteFeed(Protocol):
     """The option quote stream; absent where quotes are polled."""
 
@@ -99,10 +103,8 @@ class Daemon:
         )
         self.hunt = ScalperHunt(world.settings, world.market, executor, world.database)
         self.outbox = outbox.Outbox(world.database, world.chat, world.lanes.clock)
-        self._consumers = (
-            Consumer(world.database, "outcomes", outcome_recorder.record),
-            Consumer(world.database, "alerts", outbox.enqueue),
-        )
+        self._outcomes = Consumer(world.database, "outcomes", outcome_recorder.record)
+        self._alerts = Consumer(world.database, "alerts", outbox.enqueue)
         self._updates: deque[TradeUpdate | bool] = deque()
         self._quotes: deque[Quote | bool] = deque()
         self._subscribed: frozenset[str] = frozenset()
@@ -255,9 +257,11 @@ class Daemon:
 
     def consume(self) -> None:
         """Hand new journal events to whoever lives on them."""
-        handled = sum(consumer.catch_up() for consumer in self._consumers)
-        if handled:
-            self.flags["telegram"].set()
+        try:
+            self._outcomes.catch_up()
+        finally:  # a bad event of one consumer silences no other
+            if self._alerts.catch_up():
+                self.flags["telegram"].set()
 
     def send_alerts(self) -> datetime | None:
         wait = self.outbox.step()
@@ -266,7 +270,10 @@ class Daemon:
     def serve_owner(self) -> None:
         while self._requests:
             verb, argument, promise = self._requests.popleft()
-            promise.resolve(self._do(verb, argument))
+            try:
+                promise.resolve(self._do(verb, argument))
+            except (OSError, CommandRefused) as error:
+                promise.fail(CommandRefused(f"{verb}: {error}"))
 
     # the owner
 
@@ -299,8 +306,11 @@ class Daemon:
             claimed = sum(executor.close_position(symbol) for symbol in sorted(named))
             return f"closing {claimed} positions in {argument}"
         if verb == "halt":
-            desk.halt_file.touch(mode=0o600)
             desk.pauses.set("manual", "halted by the owner")
+            try:
+                desk.halt_file.touch(mode=0o600)
+            except OSError as error:
+                return f"halted, but not across a restart ({error.strerror}): no new entries"
             return "halted: no new entries; open positions are watched and closed as usual"
         if verb == "resume":
             desk.halt_file.unlink(missing_ok=True)
@@ -310,7 +320,7 @@ class Daemon:
         if verb == "eod":
             executor.run_eod_check("owner")
             return "EOD check ran"
-        return f"{verb} is not available"
+        raise CommandRefused("not available yet")
 
     def record_stop(self) -> None:
         """Journal that the daemon stops, and what it leaves unwatched."""

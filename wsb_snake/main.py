@@ -107,6 +107,7 @@ class _Process:
         self._open_database()
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGUSR1, self._halt)
         self._serve()
         self._start_lanes()
         self._loop()
@@ -176,6 +177,9 @@ class _Process:
                 self._refuse(StartRefused(EXIT_RUNNING, str(error)))
             except (BrokerError, DatabaseUnavailable) as error:
                 log.warning("not ready, entries stay blocked: %s", error)
+                self._stopping.wait(RETRY_S)
+            except Exception as error:  # this lane's top loop: without it nothing would be adopted
+                self._report("start", error)
                 self._stopping.wait(RETRY_S)
             else:
                 systemd.notify("READY=1")
@@ -253,6 +257,9 @@ class _Process:
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         self._stopping.set()
+
+    def _halt(self, _: int, __: FrameType | None) -> None:
+        self._daemon.ask("halt", None)
 
     def _report(self, lane: str, error: Exception) -> None:
         if isinstance(error, DatabaseClosed):  # a lane that was still at work when the process ended

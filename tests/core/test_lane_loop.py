@@ -16,7 +16,7 @@ START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 class Bench:
     """One lane whose steps are scripted: each entry is its next due time in seconds, None or an error."""
 
-    def __init__(self, script: list[float | None | Exception]) -> None:
+    def __init__(self, script: list[float | Exception | None]) -> None:
         self.hub = Hub(VirtualClock(START), seed=1)
         self.bell = Flag(self.hub, "bell")
         self.stopping = Flag(self.hub, "stopping")

@@ -268,7 +268,7 @@ def test_any_reports_in_any_order_sell_what_was_bought_and_close_once(
     bench.start(ENTERING, replace(ENTRY, qty=wanted))
     mail: list[tuple[str, Report]] = []
     truth: dict[str, Report] = {}
-    number = 0
+    number = reopened = 0
 
     def trade(name: str, qty: int) -> None:
         """The broker's history of one order goes into the mail; the last line of it is the truth."""
@@ -289,20 +289,21 @@ def test_any_reports_in_any_order_sell_what_was_bought_and_close_once(
         mail.extend((name, each) for each in history)
 
     def deliver(name: str, report: Report) -> None:
-        reopened = len(bench.events(EventKind.POSITION_OPENED))
+        nonlocal reopened
+        was = bench.position.state
         bench.take(name, report)
         held = bench.position
         assert 0 <= held.sold_qty <= held.bought_qty <= wanted
         assert held.qty == held.bought_qty - held.sold_qty
         assert held.to_sell <= held.qty
-        if held.state is PositionState.CLOSED:
-            assert held.qty == 0
-        closed = len(bench.events(EventKind.POSITION_CLOSED))
-        assert closed <= max(1, reopened, len(bench.events(EventKind.POSITION_OPENED)))
+        closed = held.state is PositionState.CLOSED
+        assert not (closed and held.qty)
+        reopened += was is PositionState.CLOSED and not closed  # a fill that raced the entry's cancel
+        assert len(bench.events(EventKind.POSITION_CLOSED)) == reopened + closed
 
     trade(ENTRY.client_order_id, wanted)
     for _ in range(40):
-        if mail and data.draw(st.integers(0, 3), "read mail"):
+        if len(mail) > 0 and data.draw(st.integers(0, 3), "read mail"):
             at = data.draw(st.integers(0, len(mail) - 1), "which")
             name, report = mail[at]
             deliver(name, report)
@@ -335,7 +336,7 @@ def test_any_reports_in_any_order_sell_what_was_bought_and_close_once(
     assert abs(final.realised() - (proceeds - cost) * CONTRACT_SHARES) < money("1e-15")
     last_told = bench.events(EventKind.POSITION_CLOSED)[-1]
     assert (last_told["qty"], last_told["gross_pnl"]) == (final.sold_qty, final.realised())
-    filled = {side: 0 for side in Side}
+    filled = dict.fromkeys(Side, 0)
     for event in bench.events(EventKind.FILL):
         filled[Side(str(event["side"]))] += int(str(event["qty"]))
     assert filled == {Side.BUY: entry.filled_qty, Side.SELL: entry.filled_qty}

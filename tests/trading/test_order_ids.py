@@ -18,9 +18,7 @@ from wsb_snake.trading.order_ids import LETTERS, OrderIds, engine_of, order_id, 
     purpose=st.sampled_from(Purpose),
     attempt=st.integers(1, 10_000),
 )
-def test_a_name_tells_its_position_and_engine(
-    seed: int, engine: str, purpose: Purpose, attempt: int
-) -> None:
+def test_a_name_tells_its_position_and_engine(seed: int, engine: str, purpose: Purpose, attempt: int) -> None:
     position_id = OrderIds(random.Random(seed)).position(NOON, engine)
     name = order_id(position_id, purpose, attempt)
     assert name.startswith("wsb-20261124-")

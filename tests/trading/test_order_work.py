@@ -34,7 +34,14 @@ def test_a_cancel_is_waited_for_looked_up_and_asked_again() -> None:
     assert exit_step(asked, None, NOON + later(2)) == LookUp()
     assert isinstance(exit_step(asked, None, NOON + later(5)), Cancel)
     stuck = exit_order(cancel_asked_at=NOON, status=OrderStatus.PENDING_CANCEL)
-    assert exit_step(stuck, None, NOON + later(60)) == LookUp()
+    assert exit_step(stuck, None, NOON + later(3)) == LookUp()
+    assert isinstance(exit_step(stuck, None, NOON + later(60)), Cancel)
+
+
+def test_an_order_whose_sender_never_came_back_is_looked_up() -> None:
+    sending = exit_order(status=OrderStatus.SENDING, broker_id=None)
+    assert isinstance(exit_step(sending, None, NOON + later(19)), Wait)
+    assert exit_step(sending, None, NOON + later(20)) == LookUp()
 
 
 def test_an_exit_is_patient_for_three_seconds_a_market_order_for_ten() -> None:

@@ -11,9 +11,7 @@ from wsb_snake.core.signals import NO_EXITS
 from wsb_snake.trading.positions import bought, sold
 
 EMPTY = position(qty=0, bought_qty=0, entry_price=None)
-parts = st.lists(
-    st.tuples(st.integers(1, 20), st.decimals("0.01", "90", places=2)), min_size=1, max_size=8
-)
+parts = st.lists(st.tuples(st.integers(1, 20), st.decimals("0.01", "90", places=2)), min_size=1, max_size=8)
 
 
 @given(buys=parts, sales=parts)
@@ -53,7 +51,7 @@ def test_target_and_stop_are_of_the_average_fill() -> None:
 def test_open_profit_is_of_what_is_held() -> None:
     assert position(qty=3).unrealised(money("2.10")) == 30
     assert position(qty=3).unrealised(money("1.90")) == -30
-    assert (EMPTY.unrealised(money("2.10")), EMPTY.realised(), position().realised()) == (0, 0, 0)
+    assert (EMPTY.unrealised(money("2.10")), EMPTY.realised(), position().realised()) == (Decimal(0),) * 3
 
 
 def test_whatever_holds_contracts_is_watched() -> None:

@@ -31,6 +31,7 @@ from wsb_snake.core.types import Contract, Quote
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.sim.exchange import Exchange
+from wsb_snake.sim.faults import NoFaults
 from wsb_snake.sim.orders import Intent, NewOrder, Side, SimOrder, TradeUpdateMessage
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
@@ -75,6 +76,30 @@ class LiveMarket(FakeMarket):
         quote = super().option_quote(symbol, at)
         stamp = self.stale.get(symbol, at.replace(microsecond=0))
         return None if quote is None else replace(quote, at=stamp)
+
+
+class Feed(NoFaults):
+    """The quote feed: what it shows where that is not what the venue has."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, tuple[str, str]] = {}
+
+    def quote(self, quote: Quote, at: datetime) -> Quote | None:
+        bid, ask = self.shown.get(quote.symbol, (quote.bid, quote.ask))
+        return replace(quote, bid=Decimal(bid), ask=Decimal(ask))
+
+
+class FeedSource(SimSource):
+    """Polled quotes come from the same feed as the streamed ones."""
+
+    def __init__(self, exchange: Exchange, hub: Hub, feed: Feed) -> None:
+        super().__init__(exchange, hub)
+        self._feed = feed
+
+    def option_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
+        told = super().option_quotes(symbols)
+        seen = {symbol: self._feed.quote(quote, quote.at) for symbol, quote in told.items()}
+        return {symbol: quote for symbol, quote in seen.items() if quote is not None}
 
 
 class Troubles:
@@ -171,7 +196,8 @@ class World:
         self.market = LiveMarket(day)
         self.clock = VirtualClock(self.at(wall))
         self.seed = seed
-        self.exchange = Exchange(self.clock, self.market, seed, rules, cash=Decimal(cash))
+        self.feed = Feed()
+        self.exchange = Exchange(self.clock, self.market, seed, rules, self.feed, Decimal(cash))
         self.exchange.on_trade_update(self._tell)
         self.exchange.on_quote(lambda quote: self.daemon.take_quote(quote))
         self.settings = _settings(folder, settings)
@@ -191,7 +217,7 @@ class World:
         self.broker = Troubles(self.exchange, self.hub)
         self.database = Database(self.settings.db_path, self.hub)
         self.database.open()
-        data = MarketData(SimSource(self.exchange, self.hub), None, self.clock)
+        data = MarketData(FeedSource(self.exchange, self.hub, self.feed), None, self.clock)
         luck = random.Random(f"{self.seed}:{self.processes}")
         self.daemon = daemon.Daemon(
             daemon.World(

@@ -101,6 +101,10 @@ class Promise(Generic[T]):
     def done(self) -> bool:
         return self._outcome is not None
 
+    def succeeded(self) -> bool:
+        """Whether a value was delivered."""
+        return isinstance(self._outcome, tuple)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until settled, at most ``timeout`` seconds; whether it is."""
         return self._signal.wait_for(self.done, timeout)

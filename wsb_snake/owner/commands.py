@@ -11,6 +11,7 @@ from typing import Protocol
 from wsb_snake.core.health import Facts
 from wsb_snake.core.lanes import Promise
 from wsb_snake.core.occ import is_option
+from wsb_snake.daemon import CommandRefused
 from wsb_snake.owner.status import status_text
 
 ANSWER_WITHIN_S = 3.0  # below the 5 s after which a caller takes the daemon for dead
@@ -64,7 +65,7 @@ class Commands:
             if known is Verb.STATUS:
                 return Answer(True, status_text(self._read_facts()))
             return Answer(True, self._desk.ask(known, checked).result(ANSWER_WITHIN_S))
-        except CommandError as error:
+        except (CommandError, CommandRefused) as error:
             return Answer(False, str(error))
         except TimeoutError:
             return Answer(True, f"{verb}: taken, still at work; see status")

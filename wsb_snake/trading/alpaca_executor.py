@@ -7,7 +7,7 @@ to a broker, a database and a world of lanes, and replaces all state with a new 
 import logging
 import math
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.core.calendar import MarketCalendar
@@ -117,15 +117,22 @@ class AlpacaExecutor:
         return sum(self.execute_exit(p.position_id, reason) for p in held)
 
     def close_all(self, reason: ExitReason = ExitReason.FLATTEN) -> int:
-        """Close every position, whatever it is and whenever it expires; how many were claimed."""
-        return sum(self.execute_exit(p.position_id, reason) for p in self.desk.book.view.watched())
+        """Close every position, whenever it expires, and call working entries back; how many those were."""
+        return self._close(reason, None)
 
     def close_all_0dte_positions(self, reason: ExitReason = ExitReason.FLATTEN) -> int:
-        """Close every position that expires today and none that expires later; how many were claimed."""
+        """The same for what expires today, and nothing that expires later."""
         session = self.desk.session()
-        day = None if session is None else session.day
-        today = [p for p in self.desk.book.view.watched() if p.expiry == day]
-        return sum(self.execute_exit(p.position_id, reason) for p in today)
+        return 0 if session is None else self._close(reason, session.day)
+
+    def _close(self, reason: ExitReason, expiry: date | None) -> int:
+        desk = self.desk
+        chosen = [p for p in desk.book.view.held() if expiry is None or p.expiry == expiry]
+        working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
+        desk.unwanted |= working
+        claimed = {p.position_id for p in chosen if self.execute_exit(p.position_id, reason)}
+        desk.bell.set()
+        return len(claimed | working)
 
     def should_close_for_eod(self, position: Position) -> bool:
         """Whether a rung of today's end is due for ``position``."""

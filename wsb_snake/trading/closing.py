@@ -42,6 +42,7 @@ URGENT = frozenset({ExitReason.STOP, ExitReason.CUTOFF, ExitReason.EOD, ExitReas
 """These go to market at the second try."""
 
 MAX_BACK_OFF_S = 15.0
+BLOCKED_AT_MOST_S = 10.0
 
 
 def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = None) -> bool:
@@ -106,6 +107,8 @@ def _unwanted(desk: Desk, position: Position) -> str | None:
     """Why a working entry must be cancelled at once."""
     if position.state is PositionState.EXITING:
         return "an exit is decided"
+    if position.position_id in desk.unwanted:
+        return "the owner closes everything"
     session = desk.session()
     if session is None or position.expiry != session.day:
         return None
@@ -120,10 +123,7 @@ def _send_exit(desk: Desk, position: Position) -> Step | None:
     wait_until = _back_off(tried)
     if wait_until is not None and now < wait_until:
         return Wait(wait_until)
-    blocking = _foreign_orders(desk, position.symbol)
-    if blocking:
-        for order in blocking:
-            dispatch.cancel_foreign(desk, order)
+    if _held_up(desk, position):
         return Wait(now + timedelta(seconds=2))
     qty = min(position.to_sell, sellable(desk, position))
     if qty <= 0:
@@ -218,6 +218,23 @@ def _back_off(tried: list[Order]) -> datetime | None:
     if not refused or tried[-1].ended_at is None:
         return None
     return tried[-1].ended_at + timedelta(seconds=min(2.0 ** (refused - 1), MAX_BACK_OFF_S))
+
+
+def _held_up(desk: Desk, position: Position) -> bool:
+    """Cancel somebody else's orders in the contract; whether to wait for that first.
+
+    After ``BLOCKED_AT_MOST_S`` they no longer hold up an exit: the reading may be old, and whether
+    contracts are really held is the broker's to say.
+    """
+    blocking = _foreign_orders(desk, position.symbol)
+    if not blocking:
+        desk.blocked_since.pop(position.position_id, None)
+        return False
+    for order in blocking:
+        dispatch.cancel_foreign(desk, order)
+    now = desk.now()
+    since = desk.blocked_since.setdefault(position.position_id, now)
+    return (now - since).total_seconds() < BLOCKED_AT_MOST_S
 
 
 def _foreign_orders(desk: Desk, symbol: str) -> list[BrokerOrder]:

@@ -106,6 +106,8 @@ class Desk:
         self.board = QuoteBoard()
         self.eod: EodState | None = None
         self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
+        self.unwanted: set[str] = set()  # entries that the owner wants gone
+        self.blocked_since: dict[str, datetime] = {}  # exits that wait for somebody else's order
         self.asked_at: dict[str, datetime] = {}
         self.ready = False
         self.stream_up = False
@@ -153,8 +155,15 @@ class Desk:
         return tuple(sorted({p.symbol for p in self.book.view.held()}))
 
     def mids(self) -> dict[str, Decimal]:
-        quotes = ((symbol, self.board.get(symbol)) for symbol in self.held_symbols())
-        return {symbol: quote.mid for symbol, quote in quotes if quote is not None and quote.two_sided}
+        """What each held contract is worth a share; nothing where only sellers quote it."""
+        worth: dict[str, Decimal] = {}
+        for symbol in self.held_symbols():
+            quote = self.board.get(symbol)
+            if quote is not None and quote.two_sided:
+                worth[symbol] = quote.mid
+            elif quote is not None and quote.bid <= 0 < quote.ask:
+                worth[symbol] = Decimal(0)
+        return worth
 
     # the breaker
 
@@ -174,9 +183,13 @@ class Desk:
             self.pauses.set("alpaca", f"{trip.group}: {trip.what}", count=trip.count, wait_s=trip.wait_s)
 
     def broker_answered(self, group: str) -> None:
+        """A success of ``group``; once the wait is over any success is the probe that heals."""
+        now = self.now()
         with self._breaker_lock:
-            healed = self.breaker.success(group, self.now())
-        if healed:
+            probe = self.breaker.take_probe(now)
+            self.breaker.success(group, now, probe=probe)
+            closed = not self.breaker.tripped
+        if closed:
             self.pauses.clear("alpaca")
 
     # the halt file

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Promise
-from wsb_snake.core.orders import LIVE, UNSETTLED, Order, OrderStatus, Purpose, Report
+from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Purpose, Report
 from wsb_snake.trading.book import Book
 from wsb_snake.trading.broker import (
     BrokerError,
@@ -107,7 +107,7 @@ def _may_go(desk: Desk, order: Order, durable: Promise[None] | None) -> bool:
         if durable is not None and not durable.wait(EXIT_JOURNAL_WAIT_S):
             desk.pauses.set("journal", "the database does not take writes; closing goes on without it")
         return True
-    if durable is None or not durable.wait(ENTRY_LIFE_S):
+    if durable is None or not durable.wait(ENTRY_LIFE_S) or not durable.succeeded():
         _abandon(desk, order, "its intent could not be made durable")
         return False
     if desk.halted():
@@ -175,7 +175,7 @@ def _not_found(desk: Desk, order: Order) -> None:
         return
     with desk.book.change() as commit:
         known = desk.book.orders[order.client_order_id]
-        if known.status in LIVE:
+        if known.status in UNSETTLED:
             commit.change.end_order(known, OrderStatus.NEVER_SENT, "the broker never had it")
 
 

@@ -12,13 +12,16 @@ from datetime import date, datetime, timedelta
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_text
 from wsb_snake.core.events import EventKind
-from wsb_snake.core.orders import ExitReason
+from wsb_snake.core.occ import parse
+from wsb_snake.core.orders import LIVE, ExitReason, Side
 from wsb_snake.db.values import instant, instant_text
 from wsb_snake.trading.book import Change
 from wsb_snake.trading.closing import claim
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.dispatch import cancel_foreign
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, EodState, advance, read, rungs
 from wsb_snake.trading.positions import Position
+from wsb_snake.trading.reconciler import ours
 
 ON_TIME = timedelta(seconds=60)
 NOT_FLAT_AFTER = timedelta(seconds=60)
@@ -69,6 +72,7 @@ class EndOfDay:
                 claim(self._desk, position.position_id, reason)
         if now >= session.close - EOD_BEFORE_CLOSE:
             self.close_all(session, trigger)
+            self._call_back_foreign(session)
             self._prove(session)
 
     def close_all(self, session: Session, trigger: str) -> None:
@@ -97,6 +101,14 @@ class EndOfDay:
             claim(desk, position.position_id, ExitReason.EOD)
         desk.pollers.positions.ask()
         desk.pollers.orders.ask()
+
+    def _call_back_foreign(self, session: Session) -> None:
+        """Cancel somebody else's orders that could still open a contract expiring today."""
+        reading = self._desk.pollers.orders.latest
+        for order in () if reading is None else reading.value:
+            opening = order.side is Side.BUY and order.is_option and order.status in LIVE
+            if opening and not ours(order) and parse(order.symbol).expiry == session.day:
+                cancel_foreign(self._desk, order)
 
     def next_rung(self) -> datetime | None:
         """The next moment at which something falls due today."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from wsb_snake.core.orders import CANCELABLE, Order, OrderStatus, OrderType
+from wsb_snake.core.orders import Order, OrderStatus, OrderType
 from wsb_snake.core.types import Quote
 from wsb_snake.trading.exits import FRESH_S
 from wsb_snake.trading.order_prices import exit_limit
@@ -19,6 +19,7 @@ LIMIT_PATIENCE_S = 3.0
 MARKET_PATIENCE_S = 10.0
 LOOK_UP_EVERY_S = 2.0
 RECANCEL_S = 5.0
+SEND_LOST_S = 20.0
 LIMIT_ATTEMPTS = 2
 BROKER_LAG_S = 10.0
 """How long the broker's positions may lag behind its orders."""
@@ -94,12 +95,16 @@ def _unconfirmed(order: Order, now: datetime) -> Step | None:
     """The step for an order whose send or cancel the broker has not confirmed yet."""
     if order.status is OrderStatus.UNKNOWN:
         return LookUp()
-    if order.status in {OrderStatus.PLANNED, OrderStatus.SENDING}:
+    if order.status is OrderStatus.SENDING and order.sent_at is not None:
+        if (now - order.sent_at).total_seconds() >= SEND_LOST_S:
+            return LookUp()  # its sender never came back
+        return Wait(now + timedelta(seconds=LOOK_UP_EVERY_S))
+    if order.status is OrderStatus.PLANNED:
         return Wait(now + timedelta(seconds=LOOK_UP_EVERY_S))
     if order.cancel_asked_at is None:
         return None
     asked_s = (now - order.cancel_asked_at).total_seconds()
-    if asked_s >= RECANCEL_S and order.status in CANCELABLE:
+    if asked_s >= RECANCEL_S:
         return Cancel("cancel not confirmed")
     if asked_s >= LOOK_UP_EVERY_S:
         return LookUp()

@@ -18,7 +18,7 @@ REASONS = frozenset(
     {"alpaca", "data", "stream", "journal", "clock", "calendar", "reconcile", "manual", "daily_loss", "eod"}
 )
 
-DURABLE = frozenset({"manual", "daily_loss", "alpaca"})
+DURABLE = frozenset({"manual", "daily_loss"})
 """Survive a restart; the others are found out anew at each start."""
 
 
