@@ -48,6 +48,7 @@ PIPELINE_EVERY = timedelta(minutes=10)
 EOD_EVERY = timedelta(minutes=1)
 AWAKE_BEFORE_OPEN = timedelta(minutes=30)
 RETRY_S = 5.0
+HALT_EVERY = timedelta(seconds=5)
 STOP_WAIT_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -267,13 +268,17 @@ class Daemon:
         wait = self.outbox.step()
         return None if wait is None else self.world.lanes.clock.now() + timedelta(seconds=wait + 0.001)
 
-    def serve_owner(self) -> None:
+    def serve_owner(self) -> datetime:
+        """Do what the owner asked for; a halt file that he made by hand becomes a pause that shows."""
         while self._requests:
             verb, argument, promise = self._requests.popleft()
             try:
                 promise.resolve(self._do(verb, argument))
             except (OSError, CommandRefused) as error:
                 promise.fail(CommandRefused(f"{verb}: {error}"))
+        if self.executor.desk.halted():
+            self.executor.desk.pauses.set("manual", "the file halt is in the data directory")
+        return self.executor.desk.now() + HALT_EVERY
 
     # the owner
 
@@ -298,6 +303,8 @@ class Daemon:
         executor, desk = self.executor, self.executor.desk
         if verb == "flatten":
             claimed = executor.close_all() if argument == "all" else executor.close_all_0dte_positions()
+            if not claimed:
+                return "nothing to close, or it is being closed already; see status"
             return f"closing {claimed} positions; watch status until they are gone"
         if verb == "close":
             named = {
@@ -361,7 +368,7 @@ class Daemon:
             self.hunt.names = tuple(name for name in ZERO_DTE if name in names)
             self.hunt.names_day = session.day
             desk.book.forget_before(desk.day_start())
-            if desk.pauses.has("daily_loss") and self._awake_for != session.day.isoformat():
+            if any(p.reason == "daily_loss" and p.since < desk.day_start() for p in desk.pauses.listed()):
                 desk.pauses.clear("daily_loss")
         if self._awake_for == session.day.isoformat() or self.account is None:
             return

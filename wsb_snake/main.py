@@ -34,7 +34,7 @@ from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.control import ControlError, ControlServer
 from wsb_snake.owner.web import WebError, WebServer, create_app
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.trading.broker import BrokerError
+from wsb_snake.trading.broker import BrokerError, Fatal
 from wsb_snake.vendors import Sinks, Streams, connect_broker, connect_chat, connect_market
 
 EXIT_STOPPED, EXIT_CONFIG, EXIT_RUNNING, EXIT_REFUSED = 0, 2, 3, 4
@@ -268,7 +268,7 @@ class _Process:
 
 
 def _clock(settings: Settings) -> Clock:
-    """The clock that ``WSB_SNAKE_CLOCK_START`` asks for. Raises ConfigError."""
+    """The clock that ``WSB_SNAKE_CLOCK_START`` asks for. Raises ConfigError and StartRefused."""
     start = settings.wsb_snake_clock_start
     if start is None:
         return SystemClock()
@@ -279,6 +279,8 @@ def _clock(settings: Settings) -> Clock:
     for _ in range(CLOCK_TRIES):
         try:
             return ShiftedClock(broker.clock().at)
+        except Fatal as error:
+            raise StartRefused(EXIT_REFUSED, f"the broker refuses us: {error}") from error
         except BrokerError as error:
             last = error
             lanes.sleep(0.5)

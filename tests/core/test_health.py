@@ -7,7 +7,7 @@ from tests.owner.sample import NOW, facts
 from wsb_snake.core.health import broker_stale, verdict
 
 YOUNG = NOW - timedelta(seconds=20)
-OLD = NOW - timedelta(seconds=61)
+OLD = NOW - timedelta(seconds=121)
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ OLD = NOW - timedelta(seconds=61)
     [
         ({}, "healthy", None),
         ({"market_open": False, "broker_age_s": 7200.0, "data_age_s": 7200.0}, "healthy", None),
-        ({"monitor_age_s": 30.0, "broker_age_s": 60.0, "data_age_s": 60.0}, "healthy", None),
+        ({"monitor_age_s": 30.0, "broker_age_s": 60.0, "data_age_s": 120.0}, "healthy", None),
         ({"stream_up": None, "chat_up": None}, "healthy", None),
         ({"eod_due_not_proven_s": 59.0}, "healthy", None),
         ({"monitor_age_s": 30.5}, "unhealthy", "monitor has not finished a pass"),
@@ -32,7 +32,7 @@ OLD = NOW - timedelta(seconds=61)
         ),
         ({"stream_up": False}, "degraded", "stream is down"),
         ({"chat_up": False}, "degraded", "Telegram is down"),
-        ({"data_age_s": 61.0}, "degraded", "market data are 61 s old"),
+        ({"data_age_s": 121.0}, "degraded", "market data are 121 s old"),
     ],
 )
 def test_each_fact_alone(changes: dict[str, Any], status: str, reason: str | None) -> None:

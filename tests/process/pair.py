@@ -4,13 +4,15 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -69,7 +71,10 @@ class Pair:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     runs: int = 0
 
-    def exchange(self, start_at: str, *holds: str, port: int | None = None) -> subprocess.Popen[bytes]:
+    def exchange(
+        self, start_at: str, *holds: str, port: int | None = None, seed: int = SEED
+    ) -> subprocess.Popen[bytes]:
+        """An exchange that listens; another seed gives another market and another account."""
         command = [
             "exchange",
             "--port",
@@ -77,7 +82,7 @@ class Pair:
             "--start-at",
             start_at,
             "--seed",
-            str(SEED),
+            str(seed),
         ]
         for hold in holds:
             command += ["--hold", hold]
@@ -124,6 +129,40 @@ class Pair:
 
     def log(self) -> str:
         return (self.folder / f"run{self.runs}.err").read_text()
+
+    def refused(self, code: int, **settings: str) -> str:
+        """The last line of a daemon that declines to run and ends with ``code``."""
+        running = self.runs
+        assert self.run(**settings).wait(PATIENCE_S) == code, self.log()
+        assert "Traceback" not in self.log()
+        last = self.log().splitlines()[-1]
+        assert last.startswith("wsb-snake: ")
+        self.runs = running  # what health() asks
+        return last
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the daemon's database answers."""
+        with closing(sqlite3.connect(f"file:{self.folder}/data/wsb_snake.db?mode=ro", uri=True)) as conn:
+            return conn.execute(query).fetchall()
+
+    def held(self) -> set[str]:
+        """Contracts that the daemon's database holds open."""
+        return {symbol for (symbol,) in self.rows("SELECT symbol FROM positions WHERE qty > 0")}
+
+    def sold(self) -> dict[str, int]:
+        """Contracts that the account has sold, by the exchange's own list of orders."""
+        keys = {
+            "APCA-API-KEY-ID": self.environment["ALPACA_API_KEY"],
+            "APCA-API-SECRET-KEY": self.environment["ALPACA_SECRET_KEY"],
+        }
+        url = self.environment["ALPACA_TRADING_URL"] + "/v2/orders?status=all&limit=500"
+        with urllib.request.urlopen(urllib.request.Request(url, headers=keys), timeout=10) as answer:
+            orders = json.load(answer)
+        total: Counter[str] = Counter()
+        for order in orders:
+            if order["side"] == "sell":
+                total[order["symbol"]] += int(order["filled_qty"])
+        return {symbol: qty for symbol, qty in total.items() if qty}
 
     def health(self) -> dict[str, Any]:
         """The latest daemon's /health, an empty dict while it does not answer."""

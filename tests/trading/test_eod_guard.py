@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.trading.samples import CLOSE, DAY, OPEN, SPY, at_broker, exit_order, held, order, position
 from wsb_snake.core.calendar import Session
@@ -110,3 +112,30 @@ def test_what_we_hold_or_have_sent_ourselves_forbids_the_proof(view: BookView) -
 def test_later_expiries_do_not_matter() -> None:
     view = BookView((position(symbol=LATER, expiry=date(2026, 12, 18)),), (order(symbol=LATER),))
     assert after(EodState(DAY, ran_at=RAN), readings(1, 11), view).proven_at is not None
+
+
+def test_both_readings_begin_after_our_last_order_ended() -> None:
+    """An order that came and went between the two is seen by neither."""
+    first = after(EodState(DAY, ran_at=RAN), readings(1))
+    done = exit_order(status=OrderStatus.FILLED, ended_at=RAN + timedelta(seconds=6))
+    view = BookView((), (done,))
+    assert after(first, readings(12), view).proven_at is None
+    assert after(first, readings(12, 22), view).proven_at == RAN + timedelta(seconds=22)
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.sampled_from(["clean", "dirty", "trade"])), max_size=30))
+def test_the_proof_is_never_more_than_its_two_readings(steps: list[tuple[int, str]]) -> None:
+    state, view, at = EodState(DAY, ran_at=RAN), EMPTY, RAN
+    clean: list[datetime] = []  # readings since whatever spoils them
+    for seconds, what in steps:
+        at += timedelta(seconds=seconds)
+        if what == "trade":
+            ended = exit_order(status=OrderStatus.FILLED, ended_at=at)
+            view = BookView((), (*view.orders, ended))
+            if state.proven_at is None:
+                clean = []
+            continue
+        clean = [*clean, at] if what == "clean" else []
+        state = advance(state, Reading(at, () if what == "clean" else (SPY,)), view)
+        enough = bool(clean) and clean[-1] - clean[0] >= timedelta(seconds=10)
+        assert (state.proven_at is not None) == enough

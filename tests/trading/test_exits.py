@@ -1,11 +1,12 @@
 """The exit rules, one look at a time."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.trading.samples import NOON, OPEN, money, position, quote
-from wsb_snake.core.orders import ExitReason
+from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
 from wsb_snake.trading.exits import Decision, decide
 from wsb_snake.trading.positions import Watch
@@ -113,3 +114,18 @@ def test_the_watch_keeps_the_extremes() -> None:
     watch = decide(FRESH, quote("2.10", "2.20"), NOON, OPEN).watch
     watch = decide(position(watch=watch), quote("1.90", "2.00"), NOON, OPEN).watch
     assert (watch.high_bid, watch.best_mid, watch.worst_mid) == (money("2.10"), money("2.15"), money("1.95"))
+
+
+def test_yesterdays_crossing_is_no_first_look_today() -> None:
+    seen = position(opened_at=NOON - timedelta(days=1), watch=Watch(stop_seen_at=NOON - timedelta(days=1)))
+    stops = ExitPlan(stop=money("0.15"))
+    early = decide(replace(seen, plan=stops), quote("1.65", "1.70", OPEN), OPEN, OPEN)
+    assert early.watch.stop_seen_at is None
+    at = OPEN + timedelta(minutes=6)
+    first = decide(replace(seen, plan=stops, watch=early.watch), quote("1.65", "1.70", at), at, OPEN)
+    assert first.decision is None
+
+
+def test_a_half_that_is_being_sold_is_not_halved_again() -> None:
+    selling = position(plan=TRAILING, qty=8, bought_qty=9, state=PositionState.EXITING, to_sell=3)
+    assert decide(selling, quote("3.00", "3.10"), NOON, OPEN).decision is None

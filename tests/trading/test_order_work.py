@@ -86,3 +86,8 @@ def test_without_a_fresh_quote_it_is_a_market_order() -> None:
 
 def test_without_a_bid_it_is_the_minimum_limit_at_any_attempt() -> None:
     assert next_exit(SPY, 9, quote("0", "0.02"), NOON, True) == Send(OrderType.LIMIT, money("0.01"), None)
+
+
+def test_nobody_bidding_for_a_while_does_not_end_the_minimum_limit() -> None:
+    old = quote("0", "0.02", NOON)
+    assert isinstance(exit_step(exit_order(limit_price=money("0.01")), old, NOON + later(600)), Wait)

@@ -8,7 +8,7 @@ import pytest
 from tests.trading.samples import NOON, SPY, at_broker, exit_order, held, money, order, position
 from wsb_snake.core.orders import OrderStatus, PositionState, Side
 from wsb_snake.trading.book import BookView
-from wsb_snake.trading.reconciler import compare, matches, settling
+from wsb_snake.trading.reconciler import compare, matches, ours, settling
 
 LATER = "SPY261218C00600000"
 
@@ -107,3 +107,10 @@ def test_a_long_that_expires_before_the_short_covers_nothing() -> None:
 def test_an_order_counts_as_ours_only_when_everything_agrees(other: object) -> None:
     assert matches(order(), at_broker())
     assert not matches(order(), other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["wsb-by-hand", "wsb-my-own-little-order-1", "by-hand"])
+def test_an_order_that_only_looks_like_ours_is_foreign(name: str) -> None:
+    lookalike = at_broker(client_order_id=name)
+    assert not ours(lookalike)
+    assert compare(done(60), [held()], [lookalike], NOON).strays == ()

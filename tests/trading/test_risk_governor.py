@@ -179,3 +179,20 @@ def test_the_daily_loss_is_the_smaller_of_the_two() -> None:
     assert LIMITS.daily_loss(Decimal(100_000)) == Decimal(600)
     assert LIMITS.daily_loss(Decimal(10_000)) == Decimal(300)
     assert DAY.year == 2026
+
+
+@pytest.mark.parametrize(
+    ("status", "sent_s", "allowed"),
+    [
+        (OrderStatus.NEW, -5, 7),  # in the account's buying power already
+        (OrderStatus.NEW, 5, 2),  # sent after the account was read
+        (OrderStatus.UNKNOWN, -5, 2),  # perhaps never arrived
+    ],
+)
+def test_buying_power_counts_what_the_account_cannot_know(
+    status: OrderStatus, sent_s: int, allowed: int
+) -> None:
+    known = entered(1, QQQ, 5, "2.00", status)
+    sent = NOON + timedelta(seconds=sent_s)
+    view = BookView(known.positions, (replace(known.orders[0], sent_at=sent),))
+    assert sized(view, options_buying_power=Decimal(1_500)) == allowed

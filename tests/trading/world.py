@@ -237,6 +237,7 @@ class World:
                 self.hub.spawn(
                     spec.name, partial(run_lane, self.hub, spec, self.stopping, beat, self._on_error)
                 )
+        alpaca_executor.start()
         if agree:
             self.agree()
 
@@ -244,7 +245,6 @@ class World:
         """What the start lane does: account, first reconciliation, senders and pollers."""
         self.do(self.daemon.connect_account)
         self.do(self.daemon.agree)
-        alpaca_executor.start()
         self.run(1)
 
     def crash(self) -> None:
@@ -394,6 +394,8 @@ class World:
         return {pause.reason for pause in self.desk.pauses.listed()}
 
     def refusals(self) -> list[str]:
+        """Why entries were refused, in order."""
+        self.run(0.05)
         return [event["reason"] for event in self.events("entry_refused")]
 
     # what holds after every scenario

@@ -14,8 +14,8 @@ BROKER_LIMIT_S = 60.0
 """Broker state older than this is stale, and in session unhealthy."""
 EOD_PROOF_LIMIT_S = 60.0
 """A 0DTE position that is not proven flat this long after the EOD time is unhealthy."""
-DATA_LIMIT_S = 60.0
-"""In session, market data older than this is stale."""
+DATA_LIMIT_S = 120.0
+"""In session, market data older than this is stale: a minute until the next bar ends, and one to read it."""
 
 
 @dataclass(frozen=True, slots=True)

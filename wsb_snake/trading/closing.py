@@ -72,8 +72,14 @@ def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = No
 
 
 def work_orders(desk: Desk) -> list[datetime]:
-    """Take every live order and every claimed position one step further; when to look again."""
+    """Take every live order and every claimed position one step further; when to look again.
+
+    Not before the first reconciliation: what an earlier process sent must be known, and whose account
+    this is.
+    """
     due: list[datetime] = []
+    if not desk.ready:
+        return due
     for position in desk.book.view.held():
         step = _work(desk, position)
         if isinstance(step, Wait):

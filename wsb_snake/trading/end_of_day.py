@@ -13,7 +13,7 @@ from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_text
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.occ import parse
-from wsb_snake.core.orders import LIVE, ExitReason, Side
+from wsb_snake.core.orders import LIVE, ExitReason, PositionIntent, Side
 from wsb_snake.db.values import instant, instant_text
 from wsb_snake.trading.book import Change
 from wsb_snake.trading.closing import claim
@@ -71,8 +71,9 @@ class EndOfDay:
             if reason is not None:
                 claim(self._desk, position.position_id, reason)
         if now >= session.close - EOD_BEFORE_CLOSE:
-            self.close_all(session, trigger)
-            self._call_back_foreign(session)
+            if self._desk.ready:  # before, "nothing to close" would be a guess
+                self.close_all(session, trigger)
+                self._call_back_foreign(session)
             self._prove(session)
 
     def close_all(self, session: Session, trigger: str) -> None:
@@ -106,7 +107,8 @@ class EndOfDay:
         """Cancel somebody else's orders that could still open a contract expiring today."""
         reading = self._desk.pollers.orders.latest
         for order in () if reading is None else reading.value:
-            opening = order.side is Side.BUY and order.is_option and order.status in LIVE
+            buying = order.side is Side.BUY and order.intent is not PositionIntent.BUY_TO_CLOSE
+            opening = buying and order.is_option and order.status in LIVE
             if opening and not ours(order) and parse(order.symbol).expiry == session.day:
                 cancel_foreign(self._desk, order)
 
@@ -133,6 +135,9 @@ class EndOfDay:
             self._read_at = begun
             reading = read(positions.value, orders.value, begun, session.day)
             before, after = desk.eod, advance(desk.eod, reading, desk.book.view)
+            if before.first_clean_at is None and after.first_clean_at is not None:
+                # ten seconds from the later question, so that neither is asked again too soon
+                after = replace(after, first_clean_at=max(positions.begun_at, orders.begun_at))
             if after != before:
                 self._record(before, after, reading.open_symbols)
         self._tell_if_not_flat(session)

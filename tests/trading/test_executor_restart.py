@@ -1,0 +1,198 @@
+"""kill -9 in the middle: one exit, one outcome, whatever was under way."""
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.sim.bench import IWM_CALL, SPY_CALL
+from tests.trading.world import Trouble, World, world
+from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState
+from wsb_snake.sim.rules import Rules
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import Unavailable, Unknown
+
+
+def test_an_open_position_is_taken_up_with_its_plan(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        before = w.open()
+        w.restart()
+        (after,) = w.watched
+        assert (after.position_id, after.entry_price, after.plan, after.opened_at, after.qty) == (
+            before.position_id,
+            before.entry_price,
+            before.plan,
+            before.opened_at,
+            before.qty,
+        )
+        assert w.events("position_adopted") == []
+        w.price("1.26", "1.30")
+        w.until(w.outcomes)
+        assert len(w.own("sell")) == 1
+
+
+def test_the_high_of_a_trail_survives(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.price("1.20", "1.24")
+        w.run(65)  # high-water marks become durable every 30 s
+        w.price("1.10", "1.14")
+        w.run(5)
+        w.restart()
+        assert w.position(position.position_id).watch.high_bid == Decimal("1.20")
+
+
+def test_an_exit_that_was_sent_and_not_confirmed_is_found_not_repeated(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.broker.once["submit"] = [Trouble(Unknown("timed out"), effect=True, seconds=30)]
+        alpaca_executor.execute_exit(position.position_id, ExitReason.STOP)
+        w.until(lambda: w.own("sell"), 5)
+        w.restart()
+        w.until(w.outcomes, 20)
+        assert len(w.own("sell")) == 1
+        assert w.broker.sent() == []
+
+
+def test_an_exit_that_was_planned_and_never_sent_is_sent_once(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.broker.once["submit"] = [Trouble(Unknown("timed out"), seconds=30)]
+        alpaca_executor.execute_exit(position.position_id, ExitReason.STOP)
+        w.run(1)
+        w.restart()
+        w.until(w.outcomes, 60)
+        assert len(w.own("sell")) == 1
+        assert w.outcomes()[0]["exit_reason"] == "stop"
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_an_entry_in_flight_is_looked_up(tmp_path: Path, arrived: bool) -> None:
+    with world(tmp_path) as w:
+        w.broker.once["submit"] = [Trouble(Unknown("timed out"), effect=arrived, seconds=30)]
+        order = w.enter()
+        assert order is not None
+        w.run(0.5)
+        w.restart()
+        w.run(30)
+        known = w.desk.book.orders[order.client_order_id]
+        state = w.position(order.position_id).state
+        if arrived:
+            assert (known.status, state) == (OrderStatus.FILLED, PositionState.OPEN)
+        else:
+            assert (known.status, state) == (OrderStatus.NEVER_SENT, PositionState.VOID)
+        assert w.broker.sent() == []
+        assert w.held() == (4 if arrived else 0)
+
+
+def test_a_planned_entry_is_never_sent_by_the_next_process(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        order = w.enter()
+        assert order is not None
+        w.hub.run(lambda: bool(w.rows("SELECT 1 FROM orders")))
+        assert w.own("buy") == []
+        w.restart()
+        assert w.desk.book.orders[order.client_order_id].status is OrderStatus.UNKNOWN
+        w.run(30)
+        assert w.position(order.position_id).state is PositionState.VOID
+        assert w.own("buy") == []
+
+
+def test_a_fill_that_happened_while_nobody_ran_is_booked(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        order = w.enter()
+        assert order is not None
+        w.until(lambda: w.own("buy"), 2)
+        w.crash()
+        w.clock.advance_to(w.clock.monotonic() + 600)
+        w.exchange.advance()
+        assert w.held() == 4
+        w.start()
+        assert w.position(order.position_id).state is PositionState.OPEN
+        assert w.position(order.position_id).entry_price == Decimal("1.05")
+        assert len(w.events("fill")) == 1
+
+
+def test_a_sale_by_hand_while_nobody_ran_is_explained(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        w.crash()
+        w.clock.advance_to(w.clock.monotonic() + 600)
+        w.by_hand(SPY_CALL, "sell", 4)
+        w.clock.advance_to(w.clock.monotonic() + 600)
+        w.start()
+        w.until(w.outcomes, 60)
+        assert w.outcomes()[0]["exit_reason"] == "manual_close"
+
+
+def test_nothing_is_sold_before_the_broker_s_orders_were_read(tmp_path: Path) -> None:
+    """Also not by a position that was being closed: this could be the wrong account."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.broker.always["submit"] = Unavailable("refused")
+        alpaca_executor.execute_exit(position.position_id, ExitReason.STOP)
+        w.run(3)
+        w.crash()
+        w.start(agree=False)
+        w.run(60)
+        assert w.position(position.position_id).state is PositionState.EXITING
+        assert w.broker.sent() == []
+        w.agree()
+        w.until(w.outcomes, 20)
+
+
+def test_a_start_without_an_answer_trades_nothing_and_goes_on_when_it_comes(tmp_path: Path) -> None:
+    w = World(tmp_path)
+    w.exchange.hold(SPY_CALL, 1, Decimal("1.05"))
+    w.start(agree=False)
+    try:
+        w.broker.always["orders_since"] = Unavailable("timed out")
+        with pytest.raises(Unavailable):
+            w.agree()
+        assert w.enter(IWM_CALL) is None
+        assert w.refusals() == ["not reconciled with the broker yet"]
+        del w.broker.always["orders_since"]
+        w.agree()
+        assert [p.symbol for p in w.watched] == [SPY_CALL]
+    finally:
+        w.crash()
+
+
+def countdown(steps: int) -> Callable[[], bool]:
+    """True from the ``steps``-th question on."""
+    left = iter(range(steps))
+    return lambda: next(left, None) is None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_crash_at_any_step_sells_once_and_learns_once(tmp_path: Path, seed: int) -> None:
+    """Two positions go through entry, stop and end of day while the process dies at random steps."""
+    luck = random.Random(seed)
+    with world(tmp_path, "14:30", seed=seed, rules=Rules(), wsb_snake_cutoff_flatten=False) as w:
+        w.enter(SPY_CALL, "one")
+        w.enter(IWM_CALL, "two")
+        bought = False
+        for _ in range(3):
+            steps = luck.randrange(1, 400)
+            w.hub.run(countdown(steps))
+            if not bought and w.held():
+                bought = True
+                w.price("0.80", "0.84")
+            w.restart()
+        w.price("0.50", "0.54")
+        w.price("0.50", "0.54", IWM_CALL)
+        w.run(60)
+        assert (w.held(SPY_CALL), w.held(IWM_CALL)) == (0, 0)
+        for symbol in (SPY_CALL, IWM_CALL):
+            sides = {
+                side: sum(o.filled_qty for o in w.own(side) if o.symbol == symbol) for side in ("buy", "sell")
+            }
+            assert sides["buy"] == sides["sell"]
+            spent = sum(o.filled_cost for o in w.own("buy") if o.symbol == symbol)
+            got = sum(o.filled_cost for o in w.own("sell") if o.symbol == symbol)
+            gross = [Decimal(o["gross_pnl"]) for o in w.outcomes() if o["symbol"] == symbol]
+            assert len(gross) == (1 if sides["buy"] else 0)
+            assert sum(gross) == (got - spent) * 100
+        assert w.broker.refusals == []
