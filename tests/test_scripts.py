@@ -95,6 +95,12 @@ def test_the_tests_install_on_top_and_cover_the_demo(machine: Machine) -> None:
     assert [call.split()[-1] for call in machine.pip_calls()] == ["requirements-dev.txt"]
 
 
+def test_the_slow_tests_run_when_asked_for(machine: Machine) -> None:
+    machine.install("python3")
+    ran = machine.run("script/test", "--slow", "-k", "campaign")
+    assert ran.stdout.splitlines()[-1] == "TZ=UTC -m pytest -n 2 -m slow -k campaign"
+
+
 def test_changed_requirements_are_installed_again(machine: Machine) -> None:
     machine.install("python3")
     machine.run("script/demo")
