@@ -1,12 +1,14 @@
 """The pool that speaks to the broker, in the simulated world."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from wsb_snake.core.clock import VirtualClock
+from wsb_snake.core.clock import SystemClock, VirtualClock
 from wsb_snake.core.hub import Hub
+from wsb_snake.core.lanes import ThreadLanes
 from wsb_snake.trading.senders import SENDERS, Senders
 
 START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
@@ -110,3 +112,21 @@ def test_after_the_stop_nothing_new_is_taken(bench: Bench) -> None:
     bench.run(5)
     assert [name for name, _, _ in bench.log] == ["under way"]
     assert bench.senders.idle()
+
+
+def test_an_idle_pool_waits_without_waking(bench: Bench) -> None:
+    bench.hub.run(lambda: bench.now() > 100)  # returns as soon as nothing is due any more
+    assert bench.now() < 1
+
+
+def test_a_stop_ends_the_lanes_that_wait() -> None:
+    lanes = ThreadLanes(SystemClock())
+    senders = Senders(lanes, lambda: None, lambda *_: None)
+    before = set(threading.enumerate())
+    senders.start()
+    started = set(threading.enumerate()) - before
+    assert len(started) == SENDERS
+    senders.stop()
+    for thread in started:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in started)

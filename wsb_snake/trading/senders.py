@@ -7,7 +7,7 @@ monitor, which decides by level and not by edge, asks again.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsb_snake.core.lanes import Flag, Lanes, Mailbox
+from wsb_snake.core.lanes import Lanes, Mailbox
 
 SENDERS = 8
 
@@ -27,12 +27,12 @@ class Senders:
         self, lanes: Lanes, done: Callable[[], None], on_error: Callable[[str, Exception], None]
     ) -> None:
         self._lanes = lanes
-        self._jobs: Mailbox[Job] = Mailbox(lanes, "senders")
+        self._jobs: Mailbox[Job | None] = Mailbox(lanes, "senders")  # None: the lane that takes it ends
         self._busy: set[str] = set()
         self._lock = lanes.lock("senders")
         self._done = done
         self._on_error = on_error
-        self._stopping = Flag(lanes, "senders-stop")
+        self._stopping = False
 
     def start(self) -> None:
         for number in range(1, SENDERS + 1):
@@ -40,12 +40,14 @@ class Senders:
 
     def stop(self) -> None:
         """Take no more jobs; the lanes end when those under way are over."""
-        self._stopping.set()
+        self._stopping = True
+        for _ in range(SENDERS):
+            self._jobs.put(None)
 
     def offer(self, key: str, run: Callable[[], None]) -> bool:
         """Queue a call; False when one for ``key`` is already queued or in flight."""
         with self._lock:
-            if key in self._busy or self._stopping.is_set():
+            if key in self._busy or self._stopping:
                 return False
             self._busy.add(key)
         self._jobs.put(Job(key, run))
@@ -59,10 +61,10 @@ class Senders:
         return not self._busy
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
-            job = self._jobs.get(timeout=1.0)
-            if job is None:
-                continue
+        while not self._stopping:
+            job = self._jobs.get()
+            if job is None or self._stopping:
+                return
             try:
                 job.run()
             except Exception as error:  # a lane's top loop: the job is lost, the pool is not
