@@ -9,7 +9,7 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -47,19 +47,24 @@ log = logging.getLogger(__name__)
 
 
 class Database:
-    """The database of one data directory. Reads work at any time, writes are handed to the writer."""
+    """The database of one data directory. Reads work at any time, writes are handed to the writer.
 
-    def __init__(self, path: Path, lanes: Lanes) -> None:
+    ``connection`` is the class of the one writing connection; a simulated disk stands there.
+    """
+
+    def __init__(self, path: Path, lanes: Lanes, connection: type[WriteConnection] = WriteConnection) -> None:
         self.path = path
+        self._connection = connection
         self._write_lock = lanes.lock("database")
         self._writer = Writer(lanes, self._write_lock)
         self.committed = self._writer.committed
 
-    def open(self) -> None:
-        """Create what is missing, migrate, start the writer.
+    def open(self, take_up: Callable[[sqlite3.Connection], None] | None = None) -> None:
+        """Create what is missing, migrate, let ``take_up`` read what is there, start the writer.
 
         Proves that the disk takes a commit. May be called again after DatabaseUnavailable; work handed
-        over before then waits. Raises DatabaseUnavailable and DatabaseTooNew.
+        over before then waits, and what ``take_up`` raises keeps it waiting. Raises DatabaseUnavailable
+        and DatabaseTooNew.
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,10 +74,10 @@ class Database:
                 timeout=OPEN_WAIT_S,
                 isolation_level=None,
                 check_same_thread=False,  # opened here, used by the writer lane under _write_lock
-                factory=WriteConnection,
+                factory=self._connection,
             )
             try:
-                _prepare(conn)
+                _prepare(conn, take_up)
             except BaseException:
                 conn.close()
                 raise
@@ -153,7 +158,7 @@ def _create(path: Path) -> None:
         path.chmod(0o600)
 
 
-def _prepare(conn: sqlite3.Connection) -> None:
+def _prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection], None] | None) -> None:
     conn.row_factory = sqlite3.Row
     (mode,) = conn.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -162,6 +167,8 @@ def _prepare(conn: sqlite3.Connection) -> None:
     conn.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     conn.execute("BEGIN IMMEDIATE")
     migrate(conn)
+    if take_up is not None:
+        take_up(conn)
     conn.execute("COMMIT")
     conn.execute(f"PRAGMA busy_timeout = {WRITE_WAIT_MS}")
 

@@ -4,6 +4,7 @@ Money is Decimal dollars. Every change of cash has its activity, except a positi
 by hand. Non-trade activities appear at once; on Alpaca's paper accounts they appear the next day.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from wsb_snake.sim.dice import Dice
 from wsb_snake.sim.matching import Execution
 from wsb_snake.sim.orders import Side, SimOrder
 
+_REMEMBERED = 64  # changes of the positions
 _AUTO_EXERCISE_FROM = Decimal("0.01")  # dollars in the money
 
 
@@ -103,12 +105,21 @@ class Account:
         self.activities: list[Activity] = []
         self.declined: set[str] = set()  # do-not-exercise was asked for these
         self._holdings: dict[str, Holding] = {}
+        self._past: deque[tuple[datetime, list[Holding]]] = deque(maxlen=_REMEMBERED)
         self._dice = dice
 
     @property
     def holdings(self) -> list[Holding]:
         """All positions, sorted by symbol."""
         return [self._holdings[symbol] for symbol in sorted(self._holdings)]
+
+    def remember(self, at: datetime) -> None:
+        """Keep the positions as they are just before a change at ``at``."""
+        self._past.append((at, self.holdings))
+
+    def holdings_at(self, at: datetime) -> list[Holding]:
+        """The positions as of ``at``, as far back as they are remembered."""
+        return next((held for changed, held in self._past if changed > at), self.holdings)
 
     def holding(self, symbol: str) -> Holding | None:
         return self._holdings.get(symbol)

@@ -42,7 +42,7 @@ class AlpacaApi:
         if spoilt is not None:
             return spoilt
         reply = self._answer(request, at)
-        return answer_of(exchange.faults.after(call, at)) or reply
+        return answer_of(exchange.faults.after(call, at)) or exchange.faults.bytes_of(call, reply, at)
 
     def _answer(self, request: ApiRequest, at: datetime) -> ApiReply:
         is_data = request.path.startswith(("/v2/stocks/", "/v1beta1/"))

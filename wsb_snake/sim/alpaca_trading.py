@@ -26,7 +26,7 @@ from wsb_snake.sim.chains import ListedContract
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.order_entry import MALFORMED, UNPROCESSABLE, Refusal, parse_order
 from wsb_snake.sim.orders import SimOrder
-from wsb_snake.sim.sessions import FIRST_YEAR, session_after, session_before, sessions
+from wsb_snake.sim.sessions import FIRST_YEAR, session_after, session_before
 
 Route = Callable[[ApiRequest, str], ApiReply]
 
@@ -88,7 +88,7 @@ class TradingRoutes:
     def _calendar(self, request: ApiRequest, _: str) -> ApiReply:
         first = read.day(request.query, "start") or date(FIRST_YEAR, 1, 1)
         last = read.day(request.query, "end") or _LAST_DAY
-        rows = sessions(max(first, date(FIRST_YEAR, 1, 1)), min(last, _LAST_DAY))
+        rows = self._exchange.sessions(max(first, date(FIRST_YEAR, 1, 1)), min(last, _LAST_DAY))
         return _ok([session_json(row) for row in rows])
 
     def _positions(self, request: ApiRequest, _: str) -> ApiReply:

@@ -9,7 +9,7 @@ jump gives the same fills. Not thread-safe by itself: callers hold ``lock``.
 import threading
 from bisect import bisect_right
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.core.clock import Clock, eastern
@@ -25,8 +25,17 @@ from wsb_snake.sim.matching import Execution, filled, match, moved
 from wsb_snake.sim.order_book import OrderBook
 from wsb_snake.sim.order_entry import FORBIDDEN, NOT_FOUND, SHORT_POSITION, UNPROCESSABLE, Refusal
 from wsb_snake.sim.orders import WORKING, NewOrder, Side, SimOrder, SimStatus, TradeUpdateMessage
-from wsb_snake.sim.rules import Rules, Situation, has_expired, infer_intent, on_tick, reserve_price, vet
-from wsb_snake.sim.sessions import session_after
+from wsb_snake.sim.rules import (
+    Rules,
+    Situation,
+    has_expired,
+    infer_intent,
+    on_tick,
+    reserve_price,
+    too_late,
+    vet,
+)
+from wsb_snake.sim.sessions import SimSession, session_after, sessions
 
 _SECOND = timedelta(seconds=1)
 _PENDING = (SimStatus.PENDING_NEW, SimStatus.PENDING_CANCEL)
@@ -61,12 +70,16 @@ class Exchange:
         self._update_listeners: list[Callable[[TradeUpdateMessage], None]] = []
         self._quote_listeners: list[Callable[[Quote], None]] = []
         self._events = 0
-        session = market.session
+        self.reschedule()
+
+    # Time
+
+    def reschedule(self) -> None:
+        """Take the session's hours from the market, at the start and whenever they have changed."""
+        session = self.market.session
         self._looks = liquidation.looks(session, self.rules)
         self._settles_at = session.close + self.rules.settles_after_close
         self._schedule = sorted({session.open, session.close, self._settles_at, *self._looks})
-
-    # Time
 
     def next_event(self) -> datetime | None:
         """When ``advance`` next has something to do; None when nothing is known to come."""
@@ -84,6 +97,11 @@ class Exchange:
             self._at = due
             self._step(due)
         self._at = max(self._at, now)
+
+    def sessions(self, first: date, last: date) -> list[SimSession]:
+        """The calendar from ``first`` to ``last``, today's hours as the market has them."""
+        today = self.market.session
+        return [today if session.day == today.day else session for session in sessions(first, last)]
 
     def in_session(self, at: datetime) -> bool:
         session = self.market.session
@@ -127,6 +145,8 @@ class Exchange:
             quote=self.quote(request.symbol, now),
             buying_power=self.buying_power,
         )
+        if contract is not None and contract.expiry == self.market.day and self.faults.cut_off(request, now):
+            raise too_late(contract)
         vet(request, situation, self.rules)
         return self._accept(request, now)
 
@@ -196,7 +216,8 @@ class Exchange:
             by_broker=by_broker,
         )
         self._book.put(order)
-        if order.status is SimStatus.PENDING_NEW and self._on_tick(order):
+        taken = order.status is SimStatus.PENDING_NEW and self._on_tick(order)
+        if taken and not self.faults.rejects_later(order, at):
             self._reach_venue(order, at)
         return order
 
@@ -214,15 +235,23 @@ class Exchange:
                 self._reach_venue(order, at)
             else:
                 self._end(order, SimStatus.REJECTED, at)
+        elif open_now and cancelling and self.faults.fill_wins(order, at):
+            order = self._fill(order, self._race(order, at), at)
         elif open_now and (order.status in WORKING or (cancelling and self._fill_wins(order))):
             execution = match(order, self.quote(order.symbol, at), self.rules, self.dice)
+            execution = self.faults.execution(order, execution, at)
             if execution is not None:
                 order = self._fill(order, execution, at)
-        if cancelling and order.open:
+        if cancelling and order.open and not self.faults.holds_cancel(order, at):
             self._end(order, SimStatus.CANCELED, at)
 
     def _fill_wins(self, order: SimOrder) -> bool:
         return self.dice.roll("cancel race", order.id) < self.rules.fill_beats_cancel_chance
+
+    def _race(self, order: SimOrder, at: datetime) -> Execution:
+        """The fill that came just before the cancel: at the quote, else at the order's own limit."""
+        execution = match(order, self.quote(order.symbol, at), self.rules, self.dice)
+        return execution or Execution(order.remaining, order.limit_price or order.reserve_price)
 
     def _on_tick(self, order: SimOrder) -> bool:
         listed = self.listed(order.symbol)
@@ -230,6 +259,7 @@ class Exchange:
 
     def _fill(self, order: SimOrder, execution: Execution, at: datetime) -> SimOrder:
         order = self._book.put(filled(order, execution, at))
+        self.account.remember(at)
         self.account.fill(order, execution, at)
         self._tell("partial_fill" if order.open else "fill", order, at, execution)
         return order
@@ -256,7 +286,8 @@ class Exchange:
     def positions(self) -> list[Position]:
         """All positions, sorted by symbol."""
         self.advance()
-        return [self._position(holding) for holding in self.account.holdings]
+        seen = self.account.holdings_at(self.faults.positions_at(self.clock.now()))
+        return [self._position(holding) for holding in seen]
 
     def position(self, name: str) -> Position:
         """By symbol or asset id. Raises Refusal when there is none."""
@@ -346,12 +377,22 @@ class Exchange:
             self.rules,
         )
         for holding in holdings:
-            working, quote = self._book.open(holding.symbol), self.quote(holding.symbol, at)
-            if quote is None or quote.bid <= 0 or any(order.by_broker for order in working):
-                continue
-            for order in working:
-                self._end(order, SimStatus.CANCELED, at)
-            self._accept(NewOrder(holding.symbol, "sell", holding.qty, "market"), at, by_broker=True)
+            self._sell_out(holding, at)
+
+    def liquidate(self, symbol: str) -> bool:
+        """The broker sells a long position by itself, now; False when it cannot."""
+        self.advance()
+        holding = self.account.holding(symbol)
+        return holding is not None and holding.qty > 0 and self._sell_out(holding, self.clock.now())
+
+    def _sell_out(self, holding: Holding, at: datetime) -> bool:
+        working, quote = self._book.open(holding.symbol), self.quote(holding.symbol, at)
+        if quote is None or quote.bid <= 0 or any(order.by_broker for order in working):
+            return False
+        for order in working:
+            self._end(order, SimStatus.CANCELED, at)
+        self._accept(NewOrder(holding.symbol, "sell", holding.qty, "market"), at, by_broker=True)
+        return True
 
     def _settle(self, at: datetime) -> None:
         for _, contract in self._expiring():

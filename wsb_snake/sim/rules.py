@@ -167,8 +167,13 @@ def _check_cutoff(intent: Intent, contract: Contract, situation: Situation, rule
     if contract.expiry != session.day or situation.now < rules.cutoff_at(contract.underlying, session):
         return
     if intent.endswith("_to_open") or rules.cutoff_reading == "all_orders":
-        why = "expires soon, unable to open new positions"
-        raise Refusal(422, UNPROCESSABLE, f'contract "{contract.symbol}" {why}')
+        raise too_late(contract)
+
+
+def too_late(contract: Contract) -> Refusal:
+    """What the broker says past the cut-off."""
+    why = "expires soon, unable to open new positions"
+    return Refusal(422, UNPROCESSABLE, f'contract "{contract.symbol}" {why}')
 
 
 def _check_no_short_sale(order: NewOrder, intent: Intent, situation: Situation) -> None:
