@@ -131,12 +131,12 @@ class AnyReports(RuleBasedStateMachine):
 
     @invariant()
     def only_what_is_over_has_an_end(self) -> None:
-        assert (self.order.ended_at is not None) == (self.order.status in TERMINAL)
+        assert (self.order.ended_at is not None) == (self.order.status not in LIVE)
 
     @invariant()
     def what_was_asked_to_cancel_is_not_taken_for_working_again(self) -> None:
         if self.before.status is OrderStatus.PENDING_CANCEL:
-            assert self.order.status not in CANCELABLE
+            assert self.order.status not in CANCELABLE - {OrderStatus.UNRECOGNISED}
 
 
 TestAnyReports = AnyReports.TestCase
@@ -155,6 +155,13 @@ def test_a_late_message_does_not_undo_a_partial_fill() -> None:
     for late in (OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED, OrderStatus.NEW):
         assert apply_report(part, report(late, 2)).status is OrderStatus.PARTIALLY_FILLED
         assert apply_report(part, report(late, 0)).filled_qty == 2
+
+
+def test_a_pending_cancel_yields_to_a_word_that_we_do_not_know() -> None:
+    """The word may mean that it is over; only the broker's lists can tell."""
+    asked = apply_report(order(), report(OrderStatus.PENDING_CANCEL))
+    assert apply_report(asked, report(OrderStatus.UNRECOGNISED)).status is OrderStatus.UNRECOGNISED
+    assert apply_report(asked, report(OrderStatus.NEW)).status is OrderStatus.PENDING_CANCEL
 
 
 def test_a_fill_without_a_price_keeps_the_price_that_is_known() -> None:

@@ -16,6 +16,7 @@ from wsb_snake.core.clock import SystemClock, VirtualClock
 from wsb_snake.core.events import Event, EventKind
 from wsb_snake.core.lanes import ThreadLanes
 from wsb_snake.core.orders import (
+    QUIET,
     ExitReason,
     Order,
     OrderStatus,
@@ -141,6 +142,33 @@ def test_an_entry_without_a_fill_voids_its_position(bench: Bench, ending: OrderS
     bench.report(ending)
     assert (bench.position.state, bench.position.closed_at) == (PositionState.VOID, NOON)
     assert bench.events(EventKind.POSITION_CLOSED) == bench.events(EventKind.POSITION_OPENED) == []
+
+
+@pytest.mark.parametrize("quiet", sorted(QUIET))
+def test_a_quiet_entry_is_over_for_us_and_a_later_fill_still_counts(bench: Bench, quiet: OrderStatus) -> None:
+    bench.report(quiet)
+    assert (bench.position.state, bench.position.closed_at) == (PositionState.VOID, NOON)
+    assert bench.book.view.live_orders() == ()
+    bench.report(OrderStatus.EXPIRED)
+    assert len(bench.events(EventKind.ENTRY_ENDED)) == 1
+    bench.report(FILLED, 4)
+    assert (bench.position.state, bench.position.qty) == (PositionState.OPEN, 4)
+
+
+@pytest.mark.parametrize("quiet", sorted(QUIET))
+def test_what_a_quiet_entry_had_filled_is_the_position(bench: Bench, quiet: OrderStatus) -> None:
+    bench.report(PART, 1)
+    bench.report(quiet, 1)
+    assert (bench.position.state, bench.position.qty) == (PositionState.OPEN, 1)
+    bench.report(NEW, 1)  # the broker works it again
+    assert bench.book.view.live_orders() != ()
+
+
+def test_a_quiet_entry_that_works_again_counts_again(bench: Bench) -> None:
+    bench.report(OrderStatus.DONE_FOR_DAY)
+    bench.report(NEW)
+    assert bench.position.state is PositionState.ENTERING
+    assert bench.position in bench.book.view.held()
 
 
 def test_a_fill_that_raced_the_cancel_brings_the_position_back(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Book against broker: adoption by kind, what vanished explained, what is never traded."""
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -186,6 +187,42 @@ def test_what_cannot_be_explained_pauses_entries_and_is_not_called_closed(tmp_pa
         assert w.outcomes() == []
         assert any("unexplained" in text for text in w.alerts())
         w.exchange.account.trade(SPY_CALL, 4, Decimal(1), 100)
+        w.until(lambda: w.paused() == set(), 60)
+
+
+def test_an_unexplained_gap_keeps_its_pause_while_its_symbol_settles(tmp_path: Path) -> None:
+    """An exit order at work makes the symbol one that no reading judges; that explains nothing."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.run(15)
+        w.exchange.account.trade(SPY_CALL, -1, Decimal(1), 100)
+        w.until(lambda: "reconcile" in w.paused(), 60)
+        w.feed.shown[SPY_CALL] = ("2.00", "2.02")
+        w.until(lambda: w.exits, 30)
+        w.market.put(SPY_CALL, "0", "2.50", 50)
+        for _ in range(60):
+            w.run(1)
+            assert "reconcile" in w.paused()
+        assert w.events("resumed") == []
+        w.feed.shown.clear()
+        w.price("1.00", "1.04")
+        w.exchange.account.trade(SPY_CALL, 1, Decimal(1), 100)
+        w.until(lambda: w.position(position.position_id).state is PositionState.CLOSED, 60)
+        w.until(lambda: w.paused() == set(), 60)
+
+
+def test_a_stranger_s_order_under_our_name_stops_entries_until_it_is_gone(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        name = f"wsb-{position.position_id}-x-1"
+        other = w.by_hand(SPY_PUT, "buy", 1, "0.01", "buy_to_open")
+        w.exchange._book.put(replace(w.exchange._book.get(other.id), client_order_id=name))
+        alpaca_executor.execute_exit(position.position_id, ExitReason.STOP)
+        w.until(w.outcomes, 60)
+        for _ in range(40):
+            w.run(1)
+            assert "reconcile" in w.paused()
+        w.exchange.cancel(other.id)
         w.until(lambda: w.paused() == set(), 60)
 
 

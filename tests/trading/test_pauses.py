@@ -53,7 +53,7 @@ def test_what_a_person_or_a_limit_set_survives_a_restart(database: Database) -> 
     for reason in sorted(REASONS):
         pauses.set(reason, f"because of {reason}")
     again = reborn(database)
-    assert {p.reason for p in again.listed()} == DURABLE == {"manual", "daily_loss"}
+    assert {p.reason for p in again.listed()} == DURABLE == {"manual", "daily_loss", "alpaca"}
     assert all(p in pauses.listed() for p in again.listed())
     again.clear("manual")
     assert not reborn(database).has("manual")

@@ -8,7 +8,7 @@ import pytest
 from tests.trading.samples import NOON, SPY, at_broker, exit_order, held, money, order, position
 from wsb_snake.core.orders import OrderStatus, PositionState, Side
 from wsb_snake.trading.book import BookView
-from wsb_snake.trading.reconciler import compare, matches, ours, settling
+from wsb_snake.trading.reconciler import compare, matches, ours, same_terms, settling
 
 LATER = "SPY261218C00600000"
 
@@ -107,6 +107,21 @@ def test_a_long_that_expires_before_the_short_covers_nothing() -> None:
 def test_an_order_counts_as_ours_only_when_everything_agrees(other: object) -> None:
     assert matches(order(), at_broker())
     assert not matches(order(), other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_clock_that_is_wrong_makes_no_stranger_of_our_own_order(hours: int) -> None:
+    """Our time of making is ``hours`` off; the broker's own time is right."""
+    mine = order(created_at=NOON + timedelta(hours=hours), broker_id=None)
+    assert not matches(mine, at_broker())
+    assert matches(mine, at_broker(), skew_s=hours * 3600)
+    assert matches(order(), at_broker(), skew_s=hours * 3600)  # made before the clock went wrong
+
+
+def test_the_terms_tell_an_order_from_an_earlier_one_of_its_name() -> None:
+    assert same_terms(order(), at_broker())
+    assert not same_terms(order(), at_broker(limit_price=money("1.99")))
+    assert not same_terms(order(), at_broker(type="market", limit_price=None))
 
 
 @pytest.mark.parametrize("name", ["wsb-by-hand", "wsb-my-own-little-order-1", "by-hand"])

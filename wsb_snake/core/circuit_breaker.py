@@ -67,9 +67,28 @@ class CircuitBreaker:
         self._probe_at = now + self._wait
         return True
 
-    def failure(self, group: str, now: datetime, what: str) -> Trip | None:
-        """Count a failure of ``group``; the trip when this one trips the breaker."""
+    def shaky(self, group: str) -> bool:
+        """Whether the last call of ``group`` that counted failed, and enough before it to trip."""
+        return self._failures.get(group, 0) >= THRESHOLD
+
+    def let_probe(self, group: str, now: datetime) -> bool:
+        """Once the wait is over, and when ``group`` alone is down: close the breaker for its probe.
+
+        The group stays shaky: its next failure trips at once, its next success ends that.
+        """
+        if self.tripped != (group,) or not self.probe_due(now):
+            return False
+        self._tripped.clear()
+        return True
+
+    def failure(self, group: str, now: datetime, what: str, *, at_once: bool = False) -> Trip | None:
+        """Count a failure of ``group``; the trip when this one trips the breaker.
+
+        ``at_once``: one such failure is enough.
+        """
         count = self._failures.get(group, 0) + 1
+        if at_once:
+            count = max(count, THRESHOLD)
         self._failures[group] = count
         if count < THRESHOLD or group in self._tripped:
             return None

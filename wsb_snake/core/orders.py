@@ -164,7 +164,7 @@ def apply_report(order: Order, report: Report) -> Order:
         return replace(order, broker_id=report.broker_id)
     if order.status is OrderStatus.PARTIALLY_FILLED and status in _BEFORE_FILLS:
         status = order.status
-    if order.status is OrderStatus.PENDING_CANCEL and status in LIVE:
+    if order.status is OrderStatus.PENDING_CANCEL and status in LIVE - {OrderStatus.UNRECOGNISED}:
         status = order.status
     if report.filled_qty >= order.qty:
         status = OrderStatus.FILLED
@@ -176,7 +176,7 @@ def apply_report(order: Order, report: Report) -> Order:
         filled_avg_price=order.filled_avg_price
         if report.filled_avg_price is None
         else report.filled_avg_price,
-        ended_at=(report.at if order.ended_at is None else order.ended_at) if status in TERMINAL else None,
+        ended_at=None if status in LIVE else (report.at if order.ended_at is None else order.ended_at),
     )
 
 
@@ -218,6 +218,7 @@ class ExitReason(StrEnum):
     EOD = "eod"
     MANUAL = "manual"  # the owner asked
     FLATTEN = "flatten"
+    RECOVERED = "recovered"  # decided by an earlier process; why is lost with it
     # found, not decided:
     MANUAL_CLOSE = "manual_close"
     BROKER_LIQUIDATION = "broker_liquidation"

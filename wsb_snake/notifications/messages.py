@@ -233,12 +233,21 @@ def _paused(data: Data) -> Words:
     if count is not None:
         what = f"{count} consecutive {_COUNTED.get(reason, reason)} failures"
     detail = f" ({data['detail']})" if data.get("detail") else ""
-    return LOUD, f"Trading paused: {what}.{detail} {WHAT_GOES_ON} This lasts {until}."
+    return LOUD, f"Trading paused: {what}.{detail} {WHAT_GOES_ON} This lasts {until}.{_probe(data)}"
+
+
+def _probe(data: Data) -> str:
+    """When the first probe may pass, and whether that wait is a doubled one."""
+    if data.get("wait_s") is None:
+        return ""
+    doubled = " (doubled: it is the second time within 30 minutes)" if data.get("doubled") else ""
+    return f" The wait is {float(data['wait_s']) / 60:.0f} minutes{doubled}."
 
 
 def _resumed(data: Data) -> Words:
     reason = str(data["reason"])
     _, _, over = _PAUSES.get(reason, (reason, "", f"{reason} is over"))
+    over = str(data.get("detail") or over)
     return LOUD, f"Pause lifted: {over}. New entries may go unless another pause is on (see status)."
 
 

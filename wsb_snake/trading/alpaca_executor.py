@@ -203,6 +203,7 @@ class AlpacaExecutor:
         if reading is None or reading.begun_at == self._state.orders_read:
             return
         self._state.orders_read = reading.begun_at
+        self.desk.signs.listed((order.client_order_id for order in reading.value), reading.begun_at)
         for order in reading.value:
             dispatch.take(self.desk, order)
 
@@ -244,6 +245,7 @@ class AlpacaExecutor:
             desk.pauses.clear("journal")
         else:
             desk.pauses.set("journal", "the database does not take writes; closing goes on without it")
+        desk.alpaca.try_probe()
         self._watch_losses()
         self._watch_quotes(now)
         self._save_watches(now)

@@ -18,7 +18,6 @@ from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Lanes, Promise
 from wsb_snake.core.orders import (
     HELD,
-    TERMINAL,
     ExitReason,
     Order,
     OrderStatus,
@@ -107,15 +106,16 @@ class Change:
         self.order(new)
         if grown > 0:
             self._filled(old, new, grown)
-        if new.status in TERMINAL and old.status not in TERMINAL:
+        if old.live and not new.live:
             self._ended(new)
-        elif old.status is OrderStatus.NEVER_SENT:
+        elif new.live and not old.live:
             self._reappeared(new)
         return new
 
-    def end_order(self, order: Order, status: OrderStatus, why: str) -> None:
-        """Our own verdict about an order that never reached the broker, or was refused by it."""
-        ended = replace(order, status=status, ended_at=self.now, note=why)
+    def end_order(self, order: Order, status: OrderStatus, why: str, at: datetime | None = None) -> None:
+        """Our own verdict about an order, over since ``at`` (now): it never reached the broker, was
+        refused by it, or is not heard of any more."""
+        ended = replace(order, status=status, ended_at=at or self.now, note=why)
         self.order(ended)
         self._ended(ended)
 
@@ -192,7 +192,7 @@ class Change:
         )
 
     def _reappeared(self, order: Order) -> None:
-        """The broker has an order that we had given up: its risk counts again."""
+        """The broker works an order that was over for us: its risk counts again."""
         position = self._book.positions[order.position_id]
         if order.purpose is Purpose.ENTRY and order.live and position.state is PositionState.VOID:
             self.position(replace(position, state=PositionState.ENTERING, closed_at=None))

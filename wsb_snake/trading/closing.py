@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.orders import (
     LIVE,
-    TERMINAL,
     ExitReason,
     Order,
     OrderStatus,
@@ -24,13 +23,14 @@ from wsb_snake.trading import dispatch
 from wsb_snake.trading.broker import BrokerOrder
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import rungs
-from wsb_snake.trading.order_ids import order_id
+from wsb_snake.trading.order_ids import number_of, order_id, position_of
 from wsb_snake.trading.order_work import (
     BROKER_LAG_S,
     Cancel,
     LookUp,
     Step,
     Wait,
+    beside_entry,
     entry_step,
     exit_step,
     next_exit,
@@ -80,6 +80,7 @@ def work_orders(desk: Desk) -> list[datetime]:
     due: list[datetime] = []
     if not desk.ready:
         return due
+    desk.signs.keep(order.client_order_id for order in desk.book.view.live_orders())
     for position in desk.book.view.held():
         step = _work(desk, position)
         if isinstance(step, Wait):
@@ -90,13 +91,48 @@ def work_orders(desk: Desk) -> list[datetime]:
 def _work(desk: Desk, position: Position) -> Step | None:
     entry = desk.book.view.live_order(position.position_id, Purpose.ENTRY)
     if entry is not None:  # confirmed over before anything is sold in this contract
-        return _apply(desk, entry, entry_step(entry, desk.now(), _unwanted(desk, position)))
+        step = _tend(desk, entry, entry_step(entry, desk.now(), _unwanted(desk, position)))
+        if position.qty == 0 or not desk.signs.of(entry.client_order_id).cancel_overdue(desk.now()):
+            return step
     if position.state is not PositionState.EXITING or not desk.in_session():
         return None
     working = desk.book.view.live_order(position.position_id, Purpose.EXIT)
     if working is not None:
-        return _apply(desk, working, exit_step(working, desk.board.get(position.symbol), desk.now()))
+        return _tend(desk, working, exit_step(working, desk.board.get(position.symbol), desk.now()))
     return _send_exit(desk, position)
+
+
+def _tend(desk: Desk, order: Order, step: Step) -> Step:
+    """Take ``step`` about a live order, unless nothing has shown it alive for too long."""
+    now = desk.now()
+    signs = desk.signs.of(order.client_order_id)
+    reading = desk.pollers.orders.latest
+    if signs.over(order, None if reading is None else reading.begun_at, now):
+        _give_up(desk, order, signs.alive_at(order))
+        return Wait(now)
+    if signs.tell(now):
+        desk.alert(
+            f"the cancel of the order to {order.side} {order.qty} {order.symbol} is not confirmed",
+            f"{order.filled_qty} filled, the broker says {order.status}; it is asked again every 5 s. "
+            + (
+                "What is held is sold all the same."
+                if order.purpose is Purpose.ENTRY
+                else "Its contracts cannot be sold by another order before."
+            ),
+        )
+    return _apply(desk, order, step)
+
+
+def _give_up(desk: Desk, order: Order, alive_at: datetime) -> None:
+    """End an order whose status is a word that we do not know and that the broker no longer works."""
+    why = "its status is unknown to us, and the broker neither lists nor cancels it: taken for ended"
+    with desk.book.change() as commit:
+        known = desk.book.orders[order.client_order_id]
+        if known.live:
+            commit.change.end_order(known, OrderStatus.CANCELED, why, alive_at)
+            commit.change.event(
+                EventKind.ERROR, what=f"order to {order.side} {order.qty} {order.symbol}", detail=why
+            )
 
 
 def _apply(desk: Desk, order: Order, step: Step) -> Step:
@@ -154,8 +190,11 @@ def _plan_exit(desk: Desk, position_id: str, qty: int, attempt: int, quote: Quot
         ):
             return None  # another lane was first
         send = next_exit(position.symbol, attempt, quote, now, position.exit_reason in URGENT)
+        entry = desk.book.view.live_order(position_id, Purpose.ENTRY)
+        if entry is not None:
+            send = beside_entry(entry, send, quote)
         order = Order(
-            client_order_id=order_id(position_id, Purpose.EXIT, len(legs) + 1),
+            client_order_id=order_id(position_id, Purpose.EXIT, _next_number(desk, position_id, legs)),
             position_id=position_id,
             purpose=Purpose.EXIT,
             symbol=position.symbol,
@@ -187,6 +226,16 @@ def _plan_exit(desk: Desk, position_id: str, qty: int, attempt: int, quote: Quot
     return order
 
 
+def _next_number(desk: Desk, position_id: str, legs: list[Order]) -> int:
+    """Above every number that was used in the position's name, also by an order booked elsewhere."""
+    used = (number_of(o.client_order_id) for o in desk.book.orders.values() if _named_after(o, position_id))
+    return max(len(legs), *used, 0) + 1
+
+
+def _named_after(order: Order, position_id: str) -> bool:
+    return order.purpose is Purpose.EXIT and position_of(order.client_order_id) == position_id
+
+
 def sellable(desk: Desk, position: Position) -> int:
     """Contracts that the broker would let us sell: never more than it shows, once it has caught up."""
     reading = desk.pollers.positions.latest
@@ -210,7 +259,7 @@ def _tried(desk: Desk, position: Position) -> list[Order]:
         if o.position_id == position.position_id
         and o.purpose is Purpose.EXIT
         and o.reason == position.exit_reason
-        and o.status in TERMINAL
+        and not o.live
     ]
 
 
@@ -248,4 +297,10 @@ def _foreign_orders(desk: Desk, symbol: str) -> list[BrokerOrder]:
     reading = desk.pollers.orders.latest
     if reading is None:
         return []
-    return [o for o in reading.value if o.symbol == symbol and o.status in LIVE and not ours(o)]
+    return [o for o in reading.value if o.symbol == symbol and o.status in LIVE and not _booked(desk, o)]
+
+
+def _booked(desk: Desk, found: BrokerOrder) -> bool:
+    """Whether an order of our making is one that the book works, or will take up as a stray."""
+    mine = desk.book.orders.get(found.client_order_id)
+    return ours(found) and (mine is None or mine.broker_id is not None or mine.live)

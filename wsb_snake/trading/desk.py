@@ -16,10 +16,12 @@ from wsb_snake.config import Settings
 from wsb_snake.core.calendar import MarketCalendar, Session
 from wsb_snake.core.circuit_breaker import CircuitBreaker
 from wsb_snake.core.clock import Clock, eastern_date, from_eastern
+from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Flag, Lanes, Promise
 from wsb_snake.core.types import Quote
 from wsb_snake.db.database import Database
 from wsb_snake.trading.book import Book
+from wsb_snake.trading.breaker_pause import BreakerParts, BreakerPause
 from wsb_snake.trading.broker import (
     Account,
     Broker,
@@ -29,8 +31,10 @@ from wsb_snake.trading.broker import (
     Fatal,
     Withheld,
 )
+from wsb_snake.trading.disputes import Disputes
 from wsb_snake.trading.eod_guard import EodState
 from wsb_snake.trading.order_ids import OrderIds
+from wsb_snake.trading.order_signs import OrderSigns
 from wsb_snake.trading.pauses import Pauses
 from wsb_snake.trading.pollers import Poller, counts_as_failure
 from wsb_snake.trading.risk_governor import Limits
@@ -39,6 +43,9 @@ from wsb_snake.trading.senders import Senders
 T = TypeVar("T")
 
 BROKER_STALE_S = 60.0
+
+SENDS = "sends"
+"""Endpoint group of what changes something; a list that can be read says nothing about it."""
 
 
 class QuoteBoard:
@@ -100,16 +107,20 @@ class Desk:
         self.limits = Limits.from_settings(ports.settings)
         self.book = Book(ports.lanes, self.clock, ports.database)
         self.pauses = Pauses(ports.lanes, ports.database)
-        self.breaker = CircuitBreaker()
-        self._breaker_lock = ports.lanes.lock("breaker")
+        self.disputes = Disputes(ports.lanes, self.pauses, self._tell_dispute)
+        self.clock_skew_s: float | None = None  # our clock less the broker's
+        self.alpaca = self._breaker("alpaca", SENDS)
+        self.data = self._breaker("data")
         self.calendar = MarketCalendar()
         self.board = QuoteBoard()
         self.eod: EodState | None = None
         self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
+        self.signs = OrderSigns()
         self.unwanted: set[str] = set()  # entries that the owner wants gone
         self.blocked_since: dict[str, datetime] = {}  # exits that wait for somebody else's order
         self.asked_at: dict[str, datetime] = {}
         self.ready = False
+        self._present_day: tuple[date, datetime, datetime] | None = None
         self.stream_up = False
         self.quote_stream_up = False
         self.ids = OrderIds(ports.luck)
@@ -124,13 +135,26 @@ class Desk:
     def now(self) -> datetime:
         return self.clock.now()
 
+    def today(self) -> date:
+        """The present day, US/Eastern."""
+        return self._day()[0]
+
     def session(self) -> Session | None:
         """Today's session, or None on a closed day."""
-        return self.calendar.session(eastern_date(self.now()))
+        return self.calendar.session(self.today())
 
     def day_start(self) -> datetime:
         """Midnight US/Eastern of the present day."""
-        return from_eastern(eastern_date(self.now()), time.min)
+        return self._day()[1]
+
+    def _day(self) -> tuple[date, datetime, datetime]:
+        """The day, its midnight and the next one; worked out once a day, asked for many times a second."""
+        now = self.now()
+        if self._present_day is None or not self._present_day[1] <= now < self._present_day[2]:
+            day = eastern_date(now)
+            midnight, next_one = (from_eastern(d, time.min) for d in (day, day + timedelta(days=1)))
+            self._present_day = (day, midnight, next_one)
+        return self._present_day
 
     def in_session(self) -> bool:
         session = self.session()
@@ -165,32 +189,45 @@ class Desk:
                 worth[symbol] = Decimal(0)
         return worth
 
-    # the breaker
+    # the breakers
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The state of the broker's endpoint groups."""
+        return self.alpaca.breaker
 
     def broker_failed(self, group: str, error: BrokerError) -> None:
         """Count what went wrong in an endpoint group; five in a row pause entries."""
         if isinstance(error, Fatal):
-            self.pauses.set("alpaca", f"the broker refuses us: {error}")
+            self.alpaca.failed(group, f"the broker refuses us: {error}", at_once=True)
+        elif isinstance(error, Withheld):
             return
-        if isinstance(error, Withheld):
-            return
-        if not counts_as_failure(error):
+        elif counts_as_failure(error):
+            self.alpaca.failed(group, str(error))
+        else:
             self.broker_answered(group)
-            return
-        with self._breaker_lock:
-            trip = self.breaker.failure(group, self.now(), str(error))
-        if trip is not None:
-            self.pauses.set("alpaca", f"{trip.group}: {trip.what}", count=trip.count, wait_s=trip.wait_s)
 
     def broker_answered(self, group: str) -> None:
-        """A success of ``group``; once the wait is over any success is the probe that heals."""
-        now = self.now()
-        with self._breaker_lock:
-            probe = self.breaker.take_probe(now)
-            self.breaker.success(group, now, probe=probe)
-            closed = not self.breaker.tripped
-        if closed:
-            self.pauses.clear("alpaca")
+        """A success of ``group``, which heals no other."""
+        self.alpaca.answered(group)
+
+    def data_failed(self, what: str) -> None:
+        """Market data that entries depend on failed or are too old; five in a row pause entries."""
+        self.data.failed("market data", what)
+
+    def data_answered(self) -> None:
+        """Market data arrived and are fresh."""
+        self.data.answered("market data")
+
+    # what must not stay silent
+
+    def alert(self, what: str, detail: str) -> None:
+        """Tell the owner of trouble that no other event carries."""
+        with self.book.change() as commit:
+            commit.change.event(EventKind.ERROR, what=what, detail=detail)
+
+    def _tell_dispute(self, detail: str) -> None:
+        self.alert("the broker's books and ours disagree once more", detail)
 
     # the halt file
 
@@ -201,6 +238,12 @@ class Desk:
     def halted(self) -> bool:
         """Whether the owner's halt is in force; read from the disk each time."""
         return self.halt_file.exists()
+
+    # making
+
+    def _breaker(self, reason: str, on_demand: str | None = None) -> BreakerPause:
+        ports = self.ports
+        return BreakerPause(BreakerParts(ports.lanes, ports.database, self.pauses, reason, on_demand))
 
     # cadence
 

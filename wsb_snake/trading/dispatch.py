@@ -22,15 +22,12 @@ from wsb_snake.trading.broker import (
     Unavailable,
     Unknown,
 )
-from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.desk import SENDS, Desk
 from wsb_snake.trading.order_work import BROKER_LAG_S, ENTRY_LIFE_S, LOOK_UP_EVERY_S
-from wsb_snake.trading.reconciler import matches
+from wsb_snake.trading.reconciler import matches, same_terms
 
 EXIT_JOURNAL_WAIT_S = 0.25
 """A closing order waits this long for its journal row, then goes out all the same."""
-
-SENDS = "sends"
-"""Endpoint group of what changes something; a list that can be read says nothing about it."""
 
 log = logging.getLogger(__name__)
 
@@ -186,9 +183,12 @@ def _cancel(desk: Desk, client_order_id: str, why: str) -> None:
     with desk.book.change() as commit:
         order = replace(desk.book.orders[client_order_id], cancel_asked_at=desk.now(), note=why)
         commit.change.order(order)
+    signs = desk.signs.of(client_order_id)
+    signs.cancel_since = signs.cancel_since or desk.now()
     try:
         desk.ports.broker.cancel(order.broker_id or "")
     except Rejected:  # already over: the look-up says how
+        signs.refused_at = desk.now()
         desk.broker_answered(SENDS)
         ask(desk, client_order_id)
     except BrokerError as error:
@@ -213,12 +213,31 @@ def take(desk: Desk, found: BrokerOrder) -> None:
     order = desk.book.orders.get(found.client_order_id)
     if order is None:
         return
-    if not matches(order, found):
-        desk.pauses.set("reconcile", f"order {found.client_order_id} at the broker is not the one we sent")
-        return
+    if order.broker_id != found.id:
+        strange = not matches(order, found, desk.clock_skew_s)
+        if strange or not same_terms(order, found):
+            _taken(desk, order, strange)
+            return
     report = Report(found.status, int(found.filled_qty), found.filled_avg_price, found.id, desk.now())
     with desk.book.change() as commit:
         commit.change.report(found.client_order_id, report)
+
+
+def _taken(desk: Desk, order: Order, strange: bool) -> None:
+    """Another order stands under our name: ours never arrived, and nothing of the other's is taken over.
+
+    One that we cannot have sent at all stops entries until the broker no longer works it.
+    """
+    with desk.book.change() as commit:
+        known = desk.book.orders[order.client_order_id]
+        if known.status in UNSETTLED:
+            commit.change.end_order(known, OrderStatus.NEVER_SENT, "the broker has another order of its name")
+            log.warning("the name %s is taken by another order", order.client_order_id)
+    if strange:
+        desk.disputes.open(
+            f"order:{order.client_order_id}",
+            f"order {order.client_order_id} at the broker is not the one we sent",
+        )
 
 
 def _set(book: Book, client_order_id: str, status: OrderStatus) -> None:

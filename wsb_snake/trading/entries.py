@@ -6,6 +6,7 @@ from decimal import Decimal
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.orders import (
+    UNSETTLED,
     Order,
     OrderStatus,
     OrderType,
@@ -62,6 +63,8 @@ def gate(desk: Desk, intent: TradeIntent, quote: Quote) -> str | None:
         return "trading is paused: " + ", ".join(p.reason for p in desk.pauses.listed())
     if desk.halted():
         return "halted by the owner"
+    if desk.alpaca.on_probation and any(o.status in UNSETTLED for o in desk.book.view.orders):
+        return "another order tries first whether the broker takes orders again"
     if not desk.ready:
         return "not reconciled with the broker yet"
     if not desk.stream_up:

@@ -52,6 +52,11 @@ def position_of(client_order_id: str) -> str | None:
     return None if name is None else name[1]
 
 
+def number_of(client_order_id: str) -> int:
+    """Which one of its position's orders of that purpose this is; 0 when the name is not of our making."""
+    return 0 if position_of(client_order_id) is None else int(client_order_id.rpartition("-")[2])
+
+
 def engine_of(client_order_id: str) -> str | None:
     """The engine named by an order of ours."""
     name = _NAME.fullmatch(client_order_id)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from wsb_snake.core.orders import Order, OrderStatus, OrderType
 from wsb_snake.core.types import Quote
 from wsb_snake.trading.exits import FRESH_S
-from wsb_snake.trading.order_prices import exit_limit
+from wsb_snake.trading.order_prices import CENT, exit_limit, on_tick_up
 
 ENTRY_LIFE_S = 20.0
 LIMIT_PATIENCE_S = 3.0
@@ -89,6 +89,19 @@ def next_exit(symbol: str, attempt: int, quote: Quote | None, now: datetime, urg
     if attempt > (1 if urgent else LIMIT_ATTEMPTS):
         return Send(OrderType.MARKET, None, quote.bid)
     return Send(OrderType.LIMIT, exit_limit(symbol, quote, attempt), quote.bid)
+
+
+def beside_entry(entry: Order, send: Send, quote: Quote | None) -> Send:
+    """``send`` beside an entry that cannot be called back: above its limit where the bid allows.
+
+    A sale at or below a working buy is a wash trade, which the broker refuses; so is a market order.
+    """
+    if entry.limit_price is None or quote is None or send.decision_price is None:
+        return send
+    above = on_tick_up(entry.symbol, entry.limit_price + CENT, quote)
+    if above > quote.bid:
+        return send
+    return Send(OrderType.LIMIT, max(above, send.limit_price or above), send.decision_price)
 
 
 def _unconfirmed(order: Order, now: datetime) -> Step | None:

@@ -18,8 +18,11 @@ REASONS = frozenset(
     {"alpaca", "data", "stream", "journal", "clock", "calendar", "reconcile", "manual", "daily_loss", "eod"}
 )
 
-DURABLE = frozenset({"manual", "daily_loss"})
+DURABLE = frozenset({"manual", "daily_loss", "alpaca"})
 """Survive a restart; the others are found out anew at each start."""
+
+Also = Callable[[sqlite3.Connection], None]
+"""Writes something else in the transaction of the pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Pauses:
     def has(self, reason: str) -> bool:
         return reason in self._held
 
-    def set(self, reason: str, detail: str, **data: object) -> bool:
+    def set(self, reason: str, detail: str, *, also: Also | None = None, **data: object) -> bool:
         """Pause for ``reason``; True when it is new. ``data`` goes into the event."""
         if reason not in REASONS:
             raise ValueError(f"{reason} is not a pause reason")
@@ -65,20 +68,20 @@ class Pauses:
                 return False
             pause = Pause(reason, now, detail)
             self._held[reason] = pause
-            self._database.transact(_writes_pause(pause, data), urgent=True)
+            self._database.transact(_writes_pause(pause, data, also), urgent=True)
         return True
 
-    def clear(self, reason: str) -> bool:
-        """Take one reason away; True when it was there."""
+    def clear(self, reason: str, *, detail: str = "", also: Also | None = None) -> bool:
+        """Take one reason away; True when it was there. ``detail`` says why, if it is not plain."""
         now = self._lanes.clock.now()
         with self._lock:
             if self._held.pop(reason, None) is None:
                 return False
-            self._database.transact(_writes_resume(reason, now), urgent=True)
+            self._database.transact(_writes_resume(reason, now, detail, also), urgent=True)
         return True
 
 
-def _writes_pause(pause: Pause, data: dict[str, object]) -> Callable[[sqlite3.Connection], None]:
+def _writes_pause(pause: Pause, data: dict[str, object], also: Also | None) -> Also:
     def write(conn: sqlite3.Connection) -> None:
         if pause.reason in DURABLE:
             conn.execute(
@@ -88,13 +91,18 @@ def _writes_pause(pause: Pause, data: dict[str, object]) -> Callable[[sqlite3.Co
         journal.append(
             conn, pause.since, EventKind.PAUSED, {"reason": pause.reason, "detail": pause.detail, **data}
         )
+        if also is not None:
+            also(conn)
 
     return write
 
 
-def _writes_resume(reason: str, now: datetime) -> Callable[[sqlite3.Connection], None]:
+def _writes_resume(reason: str, now: datetime, detail: str, also: Also | None) -> Also:
     def write(conn: sqlite3.Connection) -> None:
         conn.execute("DELETE FROM pauses WHERE reason = ?", (reason,))
-        journal.append(conn, now, EventKind.RESUMED, {"reason": reason})
+        told = {"reason": reason, "detail": detail} if detail else {"reason": reason}
+        journal.append(conn, now, EventKind.RESUMED, told)
+        if also is not None:
+            also(conn)
 
     return write

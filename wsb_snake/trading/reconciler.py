@@ -18,6 +18,9 @@ from wsb_snake.trading.order_ids import position_of
 from wsb_snake.trading.order_work import BROKER_LAG_S
 from wsb_snake.trading.positions import Position
 
+SAME_TIME = timedelta(minutes=15)
+"""Our time of making an order and the broker's time of getting it lie no further apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
@@ -158,14 +161,26 @@ def _strays(view: BookView, at_broker: tuple[BrokerOrder, ...]) -> Iterable[Brok
             yield order
 
 
-def matches(order: Order, found: BrokerOrder) -> bool:
-    """Whether the broker's order is the one that we sent under this client_order_id."""
+def matches(order: Order, found: BrokerOrder, skew_s: float | None = None) -> bool:
+    """Whether the broker's order can be the one that we sent under this client_order_id.
+
+    ``skew_s`` is how far our clock is ahead of the broker's; the clock that the order was made by may
+    have been set since, so the times need to agree with it or without it.
+    """
     return (
         found.symbol == order.symbol
         and found.side is order.side
         and found.qty == order.qty
-        and found.created_at >= order.created_at - timedelta(minutes=5)
+        and any(
+            abs(order.created_at - timedelta(seconds=ahead_s) - found.created_at) <= SAME_TIME
+            for ahead_s in (0.0, skew_s or 0.0)
+        )
     )
+
+
+def same_terms(order: Order, found: BrokerOrder) -> bool:
+    """Whether type and price are those that we chose; an earlier order of the same name has its own."""
+    return found.type in {order.type, ""} and found.limit_price == order.limit_price
 
 
 def sold_by_others(side: Side | None, order_id: str | None, own_ids: frozenset[str]) -> bool:

@@ -11,13 +11,11 @@ from functools import partial
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.occ import is_option, parse
-from wsb_snake.core.orders import Origin, PositionState, Purpose, Side
-from wsb_snake.trading import adoption, dispatch
+from wsb_snake.trading import adoption, dispatch, recovery
 from wsb_snake.trading.broker import BrokerError, BrokerOrder, BrokerPosition
 from wsb_snake.trading.desk import Desk
-from wsb_snake.trading.order_ids import engine_of, position_of
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.reconciler import Findings, Foreign, Shortfall, compare
+from wsb_snake.trading.reconciler import Findings, Foreign, Shortfall, compare, settling
 
 FOREIGN_ALERT_EVERY = timedelta(hours=1)
 FOREIGN_ALERT_LAST_HOUR = timedelta(minutes=10)
@@ -33,7 +31,6 @@ class Reconciler:
         self._desk = desk
         self._done: datetime | None = None
         self._foreign_told_at: datetime | None = None
-        self._unexplained: frozenset[str] = frozenset()
 
     def step(self) -> None:
         """Reconcile when there is a pair of readings that has not been looked at yet."""
@@ -56,13 +53,13 @@ class Reconciler:
         for order in found.unseen:
             dispatch.look_up(self._desk, order)
         for stray in found.strays:
-            self._recover(stray)
+            recovery.recover(self._desk, stray, positions, (*recent, *open_orders))
         self._adopt(found, (*recent, *open_orders))
         for missing in found.shortfall:
             self._desk.senders.offer(
                 f"explain:{missing.position.position_id}", partial(self._explain, missing)
             )
-        self._unexplained &= {m.position.position_id for m in found.shortfall}
+        self._settle(found, open_orders, begun_at)
         self._judge(found.foreign)
 
     def _adopt(self, found: Findings, recent: tuple[BrokerOrder, ...]) -> None:
@@ -72,26 +69,6 @@ class Reconciler:
                     commit.change, surplus.held, surplus.qty, recent, self._desk.ids, self._desk.settings
                 )
             log.warning("adopted %s contracts of %s", surplus.qty, surplus.held.symbol)
-
-    def _recover(self, stray: BrokerOrder) -> None:
-        """An order of ours at the broker without a row: enter it, with its position if need be."""
-        position_id = position_of(stray.client_order_id)
-        if position_id is None or not is_option(stray.symbol):
-            return
-        with self._desk.book.change() as commit:
-            position = self._desk.book.positions.get(position_id) or self._by_symbol(stray)
-            if position is None:
-                position = _entering(position_id, stray, commit.change.now, self._desk)
-                commit.change.position(position)
-            adoption.recover(commit.change, stray, position)
-        dispatch.take(self._desk, stray)
-
-    def _by_symbol(self, stray: BrokerOrder) -> Position | None:
-        """For a closing order: the position in its contract."""
-        if stray.side is Side.BUY:
-            return None
-        held = (p for p in self._desk.book.positions.values() if p.symbol == stray.symbol and p.qty > 0)
-        return next(held, None)
 
     def _explain(self, missing: Shortfall) -> None:
         """Ask the account's activities where the contracts went (on a sender lane)."""
@@ -111,13 +88,11 @@ class Reconciler:
             explained = adoption.explain(
                 commit.change, missing, activities, own, self._liquidation_from(position)
             )
+        cause = f"gone:{position.position_id}"
         if explained:
-            self._unexplained -= {position.position_id}
+            desk.disputes.settle(cause)
         else:
-            self._unexplained |= {position.position_id}
-            desk.pauses.set(
-                "reconcile", f"{missing.qty} {position.symbol} are gone at the broker, unexplained"
-            )
+            desk.disputes.open(cause, f"{missing.qty} {position.symbol} are gone at the broker, unexplained")
 
     def _liquidation_from(self, position: Position) -> datetime:
         """From when on a sale that nobody here made counts as the broker's own."""
@@ -127,15 +102,36 @@ class Reconciler:
             return self._desk.now() + timedelta(days=1)
         return session.close - LIQUIDATION_BEFORE_CLOSE
 
+    def _settle(self, found: Findings, open_orders: tuple[BrokerOrder, ...], begun_at: datetime) -> None:
+        """End the disputes whose cause is gone; a symbol that no reading can judge yet keeps its own."""
+        desk = self._desk
+        missing = {m.position.position_id for m in found.shortfall}
+        untouchable = {f.symbol for f in found.foreign}
+        for position_id in desk.disputes.causes("gone"):
+            position = desk.book.positions.get(position_id)
+            if position is None or position.qty == 0:
+                desk.disputes.settle(f"gone:{position_id}")
+                continue
+            judged = position.symbol not in untouchable and not settling(
+                desk.book.view, position.symbol, begun_at
+            )
+            if judged and position_id not in missing:
+                desk.disputes.settle(f"gone:{position_id}")
+        working = {o.client_order_id for o in open_orders}
+        for name in desk.disputes.causes("order"):
+            mine = desk.book.orders.get(name)
+            if name not in working and (mine is None or not mine.live):
+                desk.disputes.settle(f"order:{name}")
+
     def _judge(self, foreign: tuple[Foreign, ...]) -> None:
         """Pause while something stands there that we never trade, or cannot explain."""
         if foreign:
             listed = ", ".join(f"{item.qty} {item.symbol} ({item.kind})" for item in foreign)
-            self._desk.pauses.set("reconcile", f"not ours to trade: {listed}")
+            self._desk.disputes.open("foreign:", f"not ours to trade: {listed}")
             self._tell(foreign)
-        elif not self._unexplained:
+        else:
             self._foreign_told_at = None
-            self._desk.pauses.clear("reconcile")
+            self._desk.disputes.settle("foreign:")
 
     def _tell(self, foreign: tuple[Foreign, ...]) -> None:
         now = self._desk.now()
@@ -154,21 +150,3 @@ class Reconciler:
         if session is None or not session.close - timedelta(hours=1) <= now < session.close:
             return False
         return any(is_option(f.symbol) and parse(f.symbol).expiry == session.day for f in foreign)
-
-
-def _entering(position_id: str, stray: BrokerOrder, now: datetime, desk: Desk) -> Position:
-    contract = parse(stray.symbol)
-    return Position(
-        position_id=position_id,
-        symbol=stray.symbol,
-        underlying=contract.underlying,
-        expiry=contract.expiry,
-        origin=Origin.OURS,
-        engine=engine_of(stray.client_order_id) or "adopted",
-        setup="",
-        signal_id=None,
-        state=PositionState.ENTERING,
-        plan=adoption.scalp_plan(desk.settings),
-        opened_at=now,
-        note=f"recovered from the broker's {Purpose.ENTRY} order",
-    )

@@ -2,12 +2,12 @@
 
 import logging
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.orders import UNSETTLED
-from wsb_snake.trading import dispatch
+from wsb_snake.trading import dispatch, recovery
 from wsb_snake.trading.broker import Account, Broker
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.pollers import Snapshot
@@ -15,6 +15,7 @@ from wsb_snake.trading.reconciling import Reconciler
 
 CALENDAR_BACK = timedelta(days=10)
 CALENDAR_AHEAD = timedelta(days=60)
+ORDERS_BACK = timedelta(days=10)
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     """Positions, orders and pauses as the last process left them."""
     desk.book.load(conn, desk.day_start())
     desk.pauses.load(conn)
+    desk.alpaca.load(conn)
 
 
 def read_calendar(desk: Desk) -> MarketCalendar:
@@ -41,20 +43,27 @@ def check_calendar(desk: Desk) -> None:
         desk.pauses.set("calendar", disagreement)
 
 
+def _since(desk: Desk) -> datetime:
+    """From when on the broker's orders matter: the day's, and those of what is held from before."""
+    live = (order.created_at for order in desk.book.view.live_orders())
+    held = (position.opened_at for position in desk.book.view.held())
+    return max(min((desk.day_start(), *live, *held)), desk.now() - ORDERS_BACK)
+
+
 def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     """Read orders and positions once and bring the book into line. Raises BrokerError.
 
     Orders come first: a fill that they tell of explains a position, never the other way round.
     """
     broker = desk.ports.broker
-    now = desk.now()
-    oldest = min((o.created_at for o in desk.book.view.live_orders()), default=now)
-    recent = broker.orders_since(min(desk.day_start(), oldest) - timedelta(minutes=1))
+    recent = broker.orders_since(_since(desk) - timedelta(minutes=1))
     begun = desk.now()
     positions = broker.positions()
     open_orders = broker.open_orders()
     for order in recent:
         dispatch.take(desk, order)
+    for order in recovery.lost(desk, recent):
+        recovery.recover(desk, order, positions, recent)
     known = {order.client_order_id for order in recent}
     for mine in desk.book.view.live_orders():
         if mine.status in UNSETTLED and mine.client_order_id not in known:

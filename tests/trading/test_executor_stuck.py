@@ -1,0 +1,164 @@
+"""Orders that neither end nor fill: cancels that are never confirmed, words that we do not know."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.sim.bench import SPY_CALL
+from tests.trading.samples import NOON, exit_order, money, order, quote
+from tests.trading.world import World, world
+from wsb_snake.core.orders import (
+    LIVE,
+    UNSETTLED,
+    ExitReason,
+    OrderStatus,
+    OrderType,
+    PositionState,
+    Purpose,
+)
+from wsb_snake.sim.matching import Execution
+from wsb_snake.sim.orders import SimOrder
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import Rejected
+from wsb_snake.trading.order_signs import GONE_AFTER, Signs
+from wsb_snake.trading.order_work import Cancel, LookUp, Send, beside_entry, entry_step, exit_step
+
+NEVER_CONFIRMED = "is not confirmed"
+
+
+def stuck(w: World, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancels of that side are taken and never happen."""
+    monkeypatch.setattr(w.feed, "holds_cancel", lambda order, at: order.side == side)
+
+
+def part_filled(w: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An entry of four contracts of which one fills; its position."""
+
+    def one(order: SimOrder, execution: Execution | None, at: object) -> Execution | None:
+        if execution is None or order.side == "sell":
+            return execution
+        return None if order.filled_qty else Execution(1, execution.price)
+
+    monkeypatch.setattr(w.feed, "execution", one)
+    entry = w.enter()
+    assert entry is not None
+    w.until(lambda: w.position(entry.position_id).qty == 1, 10)
+    return entry.position_id
+
+
+def complaints(w: World) -> list[str]:
+    return [text for text in w.alerts() if NEVER_CONFIRMED in text]
+
+
+def test_an_exit_goes_ahead_beside_an_entry_whose_cancel_is_never_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        position_id = part_filled(w, monkeypatch)
+        stuck(w, "buy", monkeypatch)
+        w.price("1.30", "1.34")  # the target; the bid is above the entry's limit
+        w.until(lambda: w.held() == 0, 60)
+        (entry,) = w.legs(Purpose.ENTRY)
+        assert entry.live
+        sale = w.own("sell")[-1]
+        assert sale.limit_price is not None and entry.limit_price is not None
+        assert sale.limit_price > entry.limit_price
+        assert sale.submitted_at - entry.created_at < timedelta(seconds=45)
+        assert complaints(w)
+        monkeypatch.undo()
+        w.until(lambda: w.position(position_id).state is PositionState.CLOSED, 30)
+        w.until(w.outcomes, 5)
+
+
+def test_a_wash_trade_refusal_is_tried_again_until_the_broker_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        part_filled(w, monkeypatch)
+        stuck(w, "buy", monkeypatch)
+        w.price("0.60", "0.64")  # below the entry's limit: every sale is a wash trade
+        w.run(90)
+        assert w.held() == 1
+        assert w.broker.refusals and all("wash trade" in text for text in w.broker.refusals)
+        monkeypatch.undo()
+        w.until(lambda: w.held() == 0, 40)
+
+
+def test_an_exit_stuck_in_its_cancel_is_told_each_minute_and_sells_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        stuck(w, "sell", monkeypatch)
+        w.feed.shown[SPY_CALL] = ("2.00", "2.02")
+        w.until(lambda: w.exits, 10)
+        w.run(200)
+        assert 3 <= len(complaints(w)) <= 4
+        assert len(w.own("sell")) == 1
+        assert sum(name == "cancel" for name, _, _ in w.broker.calls) > 20
+        monkeypatch.undo()
+        w.feed.shown.clear()
+        w.until(lambda: w.position(position.position_id).state is PositionState.CLOSED, 60)
+
+
+def test_an_order_of_unknown_status_that_is_really_over_does_not_hold_up_the_exit(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.feed.shown[SPY_CALL] = ("2.00", "2.02")
+        w.lose_updates = True
+        alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        w.until(lambda: w.own("sell") and w.exits[0].broker_id, 10)
+        (sale,) = w.own("sell")
+        seen = w.do(lambda: w.broker.order_by_client_id(sale.client_order_id))
+        w.exchange.cancel(sale.id)
+        w.run(1)
+        w.broker.shown["open_orders"] = ()
+        w.broker.shown["order_by_client_id"] = replace(seen, status=OrderStatus.UNRECOGNISED)
+        w.broker.always["cancel"] = Rejected("order is already over", 422)
+        began = w.clock.monotonic()
+        w.until(lambda: not w.exits[0].live, 60)
+        assert w.clock.monotonic() - began >= GONE_AFTER.total_seconds() - 5
+        assert "taken for ended" in w.exits[0].note
+        assert any("taken for ended" in text for text in w.alerts())
+        w.broker.shown.clear()
+        w.broker.always.clear()
+        w.feed.shown.clear()
+        w.until(lambda: w.position(position.position_id).state is PositionState.CLOSED, 60)
+        assert w.broker.refusals == []
+
+
+def test_an_order_of_unknown_status_that_is_listed_goes_on_being_live(tmp_path: Path) -> None:
+    unknown = exit_order(status=OrderStatus.UNRECOGNISED)
+    later = NOON + timedelta(seconds=60)
+    said = Signs(listed_at=NOON, refused_at=NOON + timedelta(seconds=20))
+    assert said.over(unknown, later, later)
+    assert not said.over(unknown, NOON, later)  # the latest reading has it
+    assert not said.over(unknown, later, NOON + timedelta(seconds=29))
+    assert not Signs(listed_at=NOON).over(unknown, later, later)  # no cancel was refused
+    assert not Signs(listed_at=later, refused_at=NOON).over(unknown, later, later)  # seen since
+    assert not said.over(exit_order(), later, later)  # a word that we know
+
+
+@pytest.mark.parametrize("status", sorted(LIVE - UNSETTLED))
+def test_whatever_live_status_the_broker_shows_an_order_is_cancelled_in_its_time(status: OrderStatus) -> None:
+    at = NOON + timedelta(seconds=60)
+    bid = quote("1.90", "1.95", at)
+    assert isinstance(entry_step(order(status=status), at, None), Cancel)
+    assert isinstance(exit_step(exit_order(status=status), bid, at), Cancel)
+    asked = exit_order(status=status, cancel_asked_at=at - timedelta(seconds=3))
+    assert exit_step(asked, bid, at) == LookUp()
+
+
+def test_a_sale_beside_a_working_entry_stands_above_its_limit_where_the_bid_allows() -> None:
+    bid = quote("2.10", "2.14")
+    market = Send(OrderType.MARKET, None, money("2.10"))
+    low = Send(OrderType.LIMIT, money("1.99"), money("2.10"))
+    high = Send(OrderType.LIMIT, money("2.08"), money("2.10"))
+    above = Send(OrderType.LIMIT, money("2.01"), money("2.10"))
+    assert beside_entry(order(), market, bid) == above
+    assert beside_entry(order(), low, bid) == above
+    assert beside_entry(order(), high, bid) == high
+    under = Send(OrderType.LIMIT, money("1.80"), money("1.82"))
+    assert beside_entry(order(), under, quote("1.82", "1.86")) == under
