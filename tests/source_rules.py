@@ -12,6 +12,7 @@ PACKAGE = "wsb_snake"
 _FLOORS = {
     "cli": 8,
     "main": 7,
+    "flatten": 7,
     "backtest": 7,
     "vendors": 6,
     "owner": 6,
@@ -27,7 +28,11 @@ _FLOORS = {
     "config": 1,
 }
 
-_PARTS_OF = dict.fromkeys(("daemon_facts", "daemon_start", "daily", "hunt"), "daemon")
+_PARTS_OF = {
+    **dict.fromkeys(("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunt"), "daemon"),
+    **dict.fromkeys(("start_lane", "watchdog"), "main"),
+    "direct_flatten": "flatten",
+}
 """Modules that are one part of the house although they are no package."""
 
 

@@ -16,7 +16,7 @@ TOP_LOOPS: frozenset[tuple[str, str]] = frozenset(
         ("wsb_snake/db/writer.py", "_run"),
         ("wsb_snake/db/writer.py", "run"),  # hands the work's own error to its promise
         ("wsb_snake/db/journal.py", "catch_up"),  # goes event by event, then raises
-        ("wsb_snake/main.py", "_agree"),
+        ("wsb_snake/start_lane.py", "run"),
         ("wsb_snake/owner/control.py", "_run"),
         ("wsb_snake/trading/senders.py", "_work"),
     }

@@ -13,32 +13,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from wsb_snake import daemon_owner
 from wsb_snake.collectors.market_data import DataError, MarketData
 from wsb_snake.config import Settings
-from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_text
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.health import Facts
 from wsb_snake.core.heartbeats import Heartbeats
-from wsb_snake.core.lane_loop import LaneSpec
+from wsb_snake.core.lane_loop import NETWORK_S, LaneSpec
 from wsb_snake.core.lanes import Flag, Lanes, Promise
 from wsb_snake.core.types import Quote
+from wsb_snake.daemon_day import Day
 from wsb_snake.daemon_facts import Sources, gather
-from wsb_snake.daemon_start import check_account, start_words, wall, warnings_of
-from wsb_snake.daily import daily_report, report_due_at
+from wsb_snake.daemon_owner import CommandRefused
+from wsb_snake.daemon_start import check_account, stamp_of, stamped, start_words, warnings_of
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
+from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.db.journal import Consumer
-from wsb_snake.db.meta import get_meta, set_meta
-from wsb_snake.engines.universe import ZERO_DTE
+from wsb_snake.db.meta import write_stamp
 from wsb_snake.hunt import ScalperHunt
 from wsb_snake.learning import outcome_recorder
 from wsb_snake.notifications import outbox
 from wsb_snake.notifications.chat import Chat
+from wsb_snake.trading import late_start
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
-from wsb_snake.trading.broker import Account, Broker, BrokerError, TradeUpdate, Unavailable
+from wsb_snake.trading.broker import Account, Broker, TradeUpdate, Unavailable
 from wsb_snake.trading.desk import Ports
-from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 
 SCAN_EVERY = timedelta(seconds=30)
 SCAN_OFFSET = timedelta(seconds=2)
@@ -46,16 +47,11 @@ SCAN_OFFSET = timedelta(seconds=2)
 
 PIPELINE_EVERY = timedelta(minutes=10)
 EOD_EVERY = timedelta(minutes=1)
-AWAKE_BEFORE_OPEN = timedelta(minutes=30)
 RETRY_S = 5.0
 HALT_EVERY = timedelta(seconds=5)
 STOP_WAIT_S = 1.0
 
 log = logging.getLogger(__name__)
-
-
-class CommandRefused(Exception):
-    """What the owner asked cannot be done; the text is one line."""
 
 
 class QuoteFeed(Protocol):
@@ -103,6 +99,7 @@ class Daemon:
             )
         )
         self.hunt = ScalperHunt(world.settings, world.market, executor, world.database)
+        self._day = Day(world.settings, world.broker, world.database, executor, self.hunt, self._journal)
         self.outbox = outbox.Outbox(world.database, world.chat, world.lanes.clock)
         self._outcomes = Consumer(world.database, "outcomes", outcome_recorder.record)
         self._alerts = Consumer(world.database, "alerts", outbox.enqueue)
@@ -110,7 +107,7 @@ class Daemon:
         self._quotes: deque[Quote | bool] = deque()
         self._subscribed: frozenset[str] = frozenset()
         self._requests: deque[tuple[str, str | None, Promise[str]]] = deque()
-        self._awake_for: str | None = None
+        self._loaded = False
         self.flags = {
             name: Flag(world.lanes, f"bell-{name}")
             for name in ("scan", "pipeline", "eod", "day", "journal", "telegram", "stream", "quotes", "owner")
@@ -121,19 +118,51 @@ class Daemon:
     def load(self) -> None:
         """Take up the database: positions, orders, pauses, the engine's memory."""
         with self.world.database.get_connection() as conn:
-            self.executor.load(conn)
+            self.take_up(conn)
+
+    def take_up(self, conn: sqlite3.Connection) -> None:
+        """``load`` from a connection, also long after the start. Raises StartRefused, DatabaseUnavailable."""
+        settings = self.world.settings
+        if self.account is not None and not stamped(conn, settings, self.account):
+            write_stamp(conn, stamp_of(settings, self.account))
+        try:
+            if self.executor.desk.ready:  # what was adopted meanwhile stays
+                late_start.load(self.executor.desk, conn)
+            else:
+                self.executor.load(conn)
             self.hunt.load(conn)
-            self._awake_for = get_meta(conn, "awake_for")
+            self._day.load(conn)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            raise DatabaseUnavailable(
+                f"{self.world.database.path} holds a row that cannot be read: {error}"
+            ) from error
+        self._loaded = True
 
     def connect_account(self) -> None:
-        """Check whose account this is. Raises StartRefused, or BrokerError when nobody answers."""
-        self.account = check_account(self.world.broker, self.world.database, self.world.settings)
+        """Check whose account this is, and that the database is its own; nobody's becomes so.
+
+        Raises StartRefused, DatabaseUnavailable, or BrokerError when nobody answers.
+        """
+        settings, database = self.world.settings, self.world.database
+        account = check_account(self.world.broker, settings)
+        if self._loaded:
+            with database.get_connection() as conn:
+                known = stamped(conn, settings, account)
+            if not known:
+                mine = stamp_of(settings, account)
+                database.transact(lambda conn: write_stamp(conn, mine), urgent=True)
+        self.account = account
+
+    def not_agreed(self) -> None:
+        """The broker has not been reached: no entry until the books agree."""
+        self.executor.desk.pauses.set("reconcile", "the broker has not answered since the start")
 
     def agree(self) -> None:
         """The first reconciliation; from here on entries may go. Raises BrokerError."""
         if self.account is None:
             raise RuntimeError("connect_account comes first")
         self.executor.read_calendar()
+        self._day.calendar_was_read()
         self.executor.agree(self.account)
         self._record_start()
         self.flags["day"].set()
@@ -172,12 +201,12 @@ class Daemon:
             LaneSpec("monitor", self.monitor_once, self.executor.desk.bell),
             LaneSpec("stream", self.drain_updates, flags["stream"]),
             LaneSpec("quotes", self.drain_quotes, flags["quotes"]),
-            LaneSpec("scan", self.scan, flags["scan"]),
-            LaneSpec("pipeline", self.run_pipeline, flags["pipeline"]),
+            LaneSpec("scan", self.scan, flags["scan"], NETWORK_S),
+            LaneSpec("pipeline", self.run_pipeline, flags["pipeline"], NETWORK_S),
             LaneSpec("eod", self.run_eod_check, flags["eod"]),
-            LaneSpec("day", self.turn_day, flags["day"]),
-            LaneSpec("journal", self.consume, self.world.database.committed),
-            LaneSpec("telegram", self.send_alerts, flags["telegram"]),
+            LaneSpec("day", self.turn_day, flags["day"], NETWORK_S),
+            LaneSpec("journal", self.consume, self.world.database.committed, NETWORK_S, needs_disk=True),
+            LaneSpec("telegram", self.send_alerts, flags["telegram"], NETWORK_S, needs_disk=True),
             LaneSpec("owner", self.serve_owner, flags["owner"]),
         )
 
@@ -243,26 +272,19 @@ class Daemon:
 
     def turn_day(self) -> datetime | None:
         """Wake for the session, and report after it."""
-        desk, now = self.executor.desk, self.executor.desk.now()
-        session = desk.session()
-        if session is None:
-            return now + timedelta(minutes=10)
-        wakes_at = session.open - AWAKE_BEFORE_OPEN
-        if wakes_at <= now < session.close and desk.ready:
-            self._wake_for(session)
-        if now >= report_due_at(session):
-            daily_report(self.world.database, session, desk.eod, now)
-        moments = (wakes_at, report_due_at(session))
-        ahead = [moment for moment in moments if moment > now]
-        return min([*ahead, now + timedelta(minutes=1)])
+        return self._day.turn(self.account)
 
-    def consume(self) -> None:
+    def consume(self) -> datetime | None:
         """Hand new journal events to whoever lives on them."""
         try:
-            self._outcomes.catch_up()
-        finally:  # a bad event of one consumer silences no other
-            if self._alerts.catch_up():
-                self.flags["telegram"].set()
+            try:
+                self._outcomes.catch_up()
+            finally:  # a bad event of one consumer silences no other
+                if self._alerts.catch_up():
+                    self.flags["telegram"].set()
+        except DatabaseUnavailable:  # /health says so; what waits is read when it opens
+            return self.executor.desk.now() + timedelta(seconds=RETRY_S)
+        return None
 
     def send_alerts(self) -> datetime | None:
         wait = self.outbox.step()
@@ -273,7 +295,7 @@ class Daemon:
         while self._requests:
             verb, argument, promise = self._requests.popleft()
             try:
-                promise.resolve(self._do(verb, argument))
+                promise.resolve(daemon_owner.do(self.executor, verb, argument))
             except (OSError, CommandRefused) as error:
                 promise.fail(CommandRefused(f"{verb}: {error}"))
         if self.executor.desk.halted():
@@ -281,6 +303,14 @@ class Daemon:
         return self.executor.desk.now() + HALT_EVERY
 
     # the owner
+
+    def uptime_s(self) -> float:
+        return (self.world.lanes.clock.now() - self.started_at).total_seconds()
+
+    def monitor_age_s(self) -> float | None:
+        """Seconds since the monitor finished a pass; None before the first."""
+        seen = self.monitor_at
+        return None if seen is None else (self.world.lanes.clock.now() - seen).total_seconds()
 
     def facts(self) -> Facts:
         """What is true now, from memory."""
@@ -299,36 +329,6 @@ class Daemon:
             )
         )
 
-    def _do(self, verb: str, argument: str | None) -> str:
-        executor, desk = self.executor, self.executor.desk
-        if verb == "flatten":
-            claimed = executor.close_all() if argument == "all" else executor.close_all_0dte_positions()
-            if not claimed:
-                return "nothing to close, or it is being closed already; see status"
-            return f"closing {claimed} positions; watch status until they are gone"
-        if verb == "close":
-            named = {
-                p.symbol for p in executor.get_options_positions() if argument in {p.symbol, p.underlying}
-            }
-            claimed = sum(executor.close_position(symbol) for symbol in sorted(named))
-            return f"closing {claimed} positions in {argument}"
-        if verb == "halt":
-            desk.pauses.set("manual", "halted by the owner")
-            try:
-                desk.halt_file.touch(mode=0o600)
-            except OSError as error:
-                return f"halted, but not across a restart ({error.strerror}): no new entries"
-            return "halted: no new entries; open positions are watched and closed as usual"
-        if verb == "resume":
-            desk.halt_file.unlink(missing_ok=True)
-            desk.pauses.clear("manual")
-            left = ", ".join(pause.reason for pause in desk.pauses.listed())
-            return f"resumed; still paused by: {left}" if left else "resumed: entries may go"
-        if verb == "eod":
-            executor.run_eod_check("owner")
-            return "EOD check ran"
-        raise CommandRefused("not available yet")
-
     def record_stop(self) -> None:
         """Journal that the daemon stops, and what it leaves unwatched."""
         held = self.executor.get_options_positions()
@@ -345,47 +345,18 @@ class Daemon:
         told.wait(STOP_WAIT_S)
 
     def _record_start(self) -> None:
-        with self.world.database.get_connection() as conn:
-            first = conn.execute("SELECT COUNT(*) FROM events WHERE kind = 'started'").fetchone()[0] == 0
         told = start_words(self.world.settings, self.executor.desk, self.account, self.warnings())
-        self._journal(EventKind.STARTED, {"first_start": first, **told})
+        now = self.world.lanes.clock.now()
+
+        def write(conn: sqlite3.Connection) -> None:
+            first = conn.execute("SELECT 1 FROM events WHERE kind = 'started' LIMIT 1").fetchone() is None
+            journal.append(conn, now, EventKind.STARTED, {"first_start": first, **told})
+
+        self.world.database.transact(write)
 
     def warnings(self) -> tuple[str, ...]:
         """What the owner should know about the configuration."""
         return warnings_of(self.world.settings, chat=self.world.chat is not None)
-
-    def _wake_for(self, session: Session) -> None:
-        """Once a session: the day's contracts, a fresh calendar, and the word that we are awake."""
-        desk = self.executor.desk
-        if self.hunt.names_day != session.day:
-            try:
-                self.executor.read_calendar()
-                listed = self.world.broker.contracts_expiring(ZERO_DTE, session.day)
-            except BrokerError as error:
-                log.warning("the day's contracts cannot be read yet: %s", error)
-                return
-            names = {contract.underlying for contract in listed}
-            self.hunt.names = tuple(name for name in ZERO_DTE if name in names)
-            self.hunt.names_day = session.day
-            desk.book.forget_before(desk.day_start())
-            if any(p.reason == "daily_loss" and p.since < desk.day_start() for p in desk.pauses.listed()):
-                desk.pauses.clear("daily_loss")
-        if self._awake_for == session.day.isoformat() or self.account is None:
-            return
-        self._awake_for = session.day.isoformat()
-        account = desk.pollers.account.latest
-        words: dict[str, object] = {
-            "session": session.day.isoformat(),
-            "account": self.account.number,
-            "mode": self.world.settings.mode,
-            "equity": self.account.equity if account is None else account.value.equity,
-            "limits": desk.limits.text(),
-            "zero_dte_entries_end_et": wall(rungs(session, "TSLA", cutoff_flatten=True).entries_end),
-            "eod_at_et": wall(session.close - EOD_BEFORE_CLOSE),
-            "close_at_et": wall(session.close),
-        }
-        day = session.day.isoformat()
-        self._journal(EventKind.AWAKE, words, lambda conn: set_meta(conn, "awake_for", day))
 
     def _journal(
         self,

@@ -1,18 +1,24 @@
 """What is settled once at each start: whose account this is, and what the owner is told of it."""
 
+import os
+import sqlite3
+import tempfile
 from datetime import datetime
+from pathlib import Path
 
 from wsb_snake import __version__
-from wsb_snake.config import Settings
-from wsb_snake.core.clock import eastern
-from wsb_snake.db.database import Database
-from wsb_snake.db.meta import Stamp, read_stamp, write_stamp
-from wsb_snake.trading.broker import Account, Broker, Fatal
+from wsb_snake.config import ConfigError, Settings
+from wsb_snake.core.clock import Clock, ShiftedClock, SystemClock, eastern
+from wsb_snake.core.lanes import ThreadLanes
+from wsb_snake.core.process_lock import ProcessLock
+from wsb_snake.db.meta import Stamp, read_stamp
+from wsb_snake.trading.broker import Account, Broker, BrokerError, Fatal
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 
 BUYING_LEVEL = 2
-BAD_CONFIGURATION, REFUSED = 2, 4
+BAD_CONFIGURATION, RUNNING, REFUSED = 2, 3, 4
+CLOCK_TRIES = 20
 
 
 class StartRefused(Exception):
@@ -23,10 +29,10 @@ class StartRefused(Exception):
         self.code = code
 
 
-def check_account(broker: Broker, database: Database, settings: Settings) -> Account:
-    """The account behind the keys, when it is the one that settings and database expect.
+def own_account(broker: Broker, settings: Settings) -> Account:
+    """The account behind the keys, when it is the one that the settings name.
 
-    Stamps a database that nobody has stamped. Raises StartRefused, or BrokerError when nobody answers.
+    Raises StartRefused, or BrokerError when nobody answers.
     """
     try:
         account = broker.account()
@@ -37,6 +43,12 @@ def check_account(broker: Broker, database: Database, settings: Settings) -> Acc
         raise StartRefused(
             BAD_CONFIGURATION, f"ALPACA_ACCOUNT_NUMBER is {wanted}, but these keys belong to {account.number}"
         )
+    return account
+
+
+def check_account(broker: Broker, settings: Settings) -> Account:
+    """``own_account``, when it may buy options. Raises the same."""
+    account = own_account(broker, settings)
     if account.blocked:
         raise StartRefused(REFUSED, f"account {account.number} is blocked for trading at the broker")
     if account.options_level < BUYING_LEVEL:
@@ -45,21 +57,54 @@ def check_account(broker: Broker, database: Database, settings: Settings) -> Acc
             f"account {account.number} has options level {account.options_level}; "
             f"buying options needs level {BUYING_LEVEL}",
         )
-    _stamp(database, Stamp(settings.mode, account.number), settings)
     return account
 
 
-def _stamp(database: Database, mine: Stamp, settings: Settings) -> None:
-    with database.get_connection() as conn:
-        stamp = read_stamp(conn)
-    if stamp is None:
-        database.transact(lambda conn: write_stamp(conn, mine), urgent=True)
-    elif stamp != mine:
+def stamped(conn: sqlite3.Connection, settings: Settings, account: Account) -> bool:
+    """Whether the database carries our stamp; False when nobody has stamped it. Raises StartRefused."""
+    found, mine = read_stamp(conn), stamp_of(settings, account)
+    if found is not None and found != mine:
         raise StartRefused(
             BAD_CONFIGURATION,
-            f"{settings.data_dir} belongs to {stamp.mode} account {stamp.account}, "
+            f"{settings.data_dir} belongs to {found.mode} account {found.account}, "
             f"this is {mine.mode} account {mine.account}: choose another WSB_SNAKE_DATA_DIR",
         )
+    return found is not None
+
+
+def stamp_of(settings: Settings, account: Account) -> Stamp:
+    return Stamp(settings.mode, account.number)
+
+
+def directory_lock(settings: Settings) -> ProcessLock:
+    """One daemon a data directory."""
+    return ProcessLock(settings.data_dir / "daemon.lock", f"the data directory {settings.data_dir}")
+
+
+def account_lock(settings: Settings, number: str) -> ProcessLock:
+    """One daemon an account and broker for this user, whatever the data directory."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    host = settings.trading_url.split("://")[-1].replace(":", "_").replace("/", "_")
+    folder = runtime / f"wsb-snake-{os.getuid()}"
+    return ProcessLock(folder / f"{host}-{number}.lock", f"account {number}")
+
+
+def clock_for(settings: Settings, broker: Broker) -> Clock:
+    """The clock that ``WSB_SNAKE_CLOCK_START`` asks for. Raises ConfigError and StartRefused."""
+    start = settings.wsb_snake_clock_start
+    if start is None:
+        return SystemClock()
+    if start != "broker":
+        return ShiftedClock(datetime.fromisoformat(start))
+    for _ in range(CLOCK_TRIES):
+        try:
+            return ShiftedClock(broker.clock().at)
+        except Fatal as error:
+            raise StartRefused(REFUSED, f"the broker refuses us: {error}") from error
+        except BrokerError as error:
+            last = error
+            ThreadLanes(SystemClock()).sleep(0.5)
+    raise ConfigError(f"WSB_SNAKE_CLOCK_START=broker, but {settings.trading_url} tells no time: {last}")
 
 
 def start_words(

@@ -7,7 +7,7 @@ import pytest
 
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.hub import Hub
-from wsb_snake.core.lane_loop import AFTER_ERROR_S, BEAT_S, LaneSpec, run_lane
+from wsb_snake.core.lane_loop import AFTER_ERROR_S, BEAT_S, NETWORK_S, LaneSpec, overdue, run_lane
 from wsb_snake.core.lanes import Flag
 
 START = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
@@ -110,3 +110,20 @@ def test_it_ends_when_told_without_another_step() -> None:
     bench.run(until=5)
     assert bench.steps == [0.0]
     assert bench.hub.clock.monotonic() < 5 + BEAT_S
+
+
+def test_silence_is_judged_by_what_a_lane_waits_for() -> None:
+    clock = VirtualClock(datetime(2026, 11, 24, 15, 0, tzinfo=UTC))
+    bell = Flag(Hub(clock, 1), "bell")
+    specs = (
+        LaneSpec("monitor", lambda: None, bell),
+        LaneSpec("scan", lambda: None, bell, NETWORK_S),
+        LaneSpec("journal", lambda: None, bell, NETWORK_S, needs_disk=True),
+    )
+    fresh = {"monitor": 30.0, "scan": 300.0, "journal": 300.0, "poll-orders": 9999.0}
+    assert overdue(specs, fresh, 9999.0, disk_writes=True) == ()
+    late = {"monitor": 30.1, "scan": 300.1, "journal": 300.1}
+    assert overdue(specs, late, 9999.0, disk_writes=True) == ("monitor", "scan", "journal")
+    assert overdue(specs, late, 9999.0, disk_writes=False) == ("monitor", "scan")
+    assert overdue(specs, {}, 20.0, disk_writes=True) == ()
+    assert overdue(specs, {}, 31.0, disk_writes=True) == ("monitor",)

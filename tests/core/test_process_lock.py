@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wsb_snake.core.process_lock import AlreadyRunning, ProcessLock
+from wsb_snake.core.process_lock import AlreadyRunning, LockUnavailable, ProcessLock
 
 HOLD = """
 import sys
@@ -56,3 +57,25 @@ def test_another_process_is_kept_out_until_the_holder_is_killed(tmp_path: Path) 
         holder.wait(30)
         mine.acquire()
         mine.release()
+
+
+def test_a_read_only_disk_locks_what_is_there_and_says_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    path.write_text("1\n")
+    opened = os.open
+
+    def read_only(name: str | Path, flags: int, mode: int = 0o777) -> int:
+        if flags & (os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(name, flags, mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    first, second = ProcessLock(path, "it"), ProcessLock(path, "it")
+    first.acquire()
+    with pytest.raises(AlreadyRunning):
+        second.acquire()
+    first.release()
+    with pytest.raises(LockUnavailable, match=r"^it cannot be locked \(Read-only file system\)$"):
+        ProcessLock(tmp_path / "none", "it").acquire()

@@ -23,3 +23,14 @@ def test_without_systemd_nothing_happens(tmp_path: Path, monkeypatch: pytest.Mon
     notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody-listens"))
     notify("READY=1")
+
+
+def test_a_listener_that_does_not_listen_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        for _ in range(2000):  # more than any queue takes
+            notify("WATCHDOG=1")

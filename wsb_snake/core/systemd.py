@@ -13,4 +13,5 @@ def notify(text: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.setblocking(False)  # a full queue at the other end must not stop the caller
         sock.sendto(text.encode(), address)

@@ -11,7 +11,7 @@ from typing import Protocol
 from wsb_snake.core.health import Facts
 from wsb_snake.core.lanes import Promise
 from wsb_snake.core.occ import is_option
-from wsb_snake.daemon import CommandRefused
+from wsb_snake.daemon_owner import CommandRefused
 from wsb_snake.owner.status import status_text
 
 ANSWER_WITHIN_S = 3.0  # below the 5 s after which a caller takes the daemon for dead

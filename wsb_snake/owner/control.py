@@ -5,6 +5,7 @@
 The file's mode (0600) is the authority: whoever may open it owns the account's keys already.
 """
 
+import errno
 import json
 import logging
 import os
@@ -25,11 +26,17 @@ MAX_CLIENTS = 8
 CLIENT_S = 2.0  # for a client to send its line, and to take the answer
 STOP_S = 2.0
 
+_DISK = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES})
+
 log = logging.getLogger(__name__)
 
 
 class ControlError(Exception):
     """The socket cannot be offered; the text is one line for the owner."""
+
+
+class ControlUnavailable(ControlError):
+    """The disk takes no socket: go on without."""
 
 
 class DaemonUnreachable(Exception):
@@ -60,7 +67,8 @@ class ControlServer:
             self._listener.listen(MAX_CLIENTS)
         except OSError as error:
             self._listener.close()
-            raise ControlError(f"cannot offer {self._path} ({error.strerror})") from None
+            kind = ControlUnavailable if error.errno in _DISK else ControlError
+            raise kind(f"cannot offer {self._path} ({error.strerror})") from None
         except ControlError:
             self._listener.close()
             raise

@@ -3,9 +3,11 @@
 Handlers take no lock and touch neither database nor network, so they answer while all else hangs.
 """
 
+import http.client
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 from flask import Flask, Response, jsonify, render_template_string
 from waitress import wasyncore
@@ -30,6 +32,7 @@ CONNECTIONS = 64
 IDLE_S = 10
 STOP_S = 5
 POLL_S = 0.2
+PROBE_S = 2.0
 
 _HEADERS = (
     ("Cache-Control", "no-store"),
@@ -142,6 +145,16 @@ def _page(facts: Facts) -> str:
         rows=[position_row(position) for position in facts.positions],
         table=table,
     )
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether ``GET /health`` gets an answer within 2 s, healthy or not."""
+    with closing(http.client.HTTPConnection(host, port, timeout=PROBE_S)) as link:
+        try:
+            link.request("GET", "/health", headers={"Host": LOOPBACK[0]})
+            return link.getresponse().status in {200, 503}
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 class WebServer:

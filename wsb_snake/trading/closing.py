@@ -162,7 +162,7 @@ def _send_exit(desk: Desk, position: Position) -> Step | None:
     """Plan and queue the next closing order, unless something must be waited for."""
     now = desk.now()
     tried = _tried(desk, position)
-    wait_until = _back_off(tried)
+    wait_until = back_off(tried)
     if wait_until is not None and now < wait_until:
         return Wait(wait_until)
     if _held_up(desk, position):
@@ -263,7 +263,7 @@ def _tried(desk: Desk, position: Position) -> list[Order]:
     ]
 
 
-def _back_off(tried: list[Order]) -> datetime | None:
+def back_off(tried: list[Order]) -> datetime | None:
     """After refusals in a row: when the next try may go."""
     refused = 0
     for order in reversed(tried):

@@ -20,6 +20,7 @@ LETTERS = MappingProxyType(
         "momentum_engine": "m",
         "leaps_engine": "l",
         "adopted": "a",
+        "direct": "d",
     }
 )
 

@@ -1,0 +1,127 @@
+"""The day as a lane: the calendar, the contracts, the word that we are awake, and the report."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+
+from wsb_snake.config import Settings
+from wsb_snake.core.calendar import Session
+from wsb_snake.core.clock import eastern_date
+from wsb_snake.core.events import EventKind
+from wsb_snake.daemon_start import wall
+from wsb_snake.daily import daily_report, report_due_at
+from wsb_snake.db.database import Database
+from wsb_snake.db.meta import get_meta, set_meta
+from wsb_snake.engines.universe import ZERO_DTE
+from wsb_snake.hunt import ScalperHunt
+from wsb_snake.trading.alpaca_executor import AlpacaExecutor
+from wsb_snake.trading.broker import Account, Broker, BrokerError
+from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
+
+AWAKE_BEFORE_OPEN = timedelta(minutes=30)
+CALENDAR_EVERY = timedelta(minutes=55)
+"""A closure announced during the day is known within the hour, also when a minute's look is missed."""
+
+Journal = Callable[[EventKind, Mapping[str, object], Callable[[sqlite3.Connection], None] | None], object]
+
+log = logging.getLogger(__name__)
+
+
+class Day:
+    """One session day after the other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        database: Database,
+        executor: AlpacaExecutor,
+        hunt: ScalperHunt,
+        journal: Journal,
+    ) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._database = database
+        self._executor = executor
+        self._hunt = hunt
+        self._journal = journal
+        self._awake_for: str | None = None
+        self._calendar_read_at: datetime | None = None
+
+    def load(self, conn: sqlite3.Connection) -> None:
+        self._awake_for = get_meta(conn, "awake_for")
+
+    def turn(self, account: Account | None) -> datetime | None:
+        """Wake for the session, and report after it; when to be called again."""
+        desk, now = self._executor.desk, self._executor.desk.now()
+        self._refresh_calendar(now)
+        session = desk.session()
+        if session is None:
+            return now + timedelta(minutes=10)
+        wakes_at = session.open - AWAKE_BEFORE_OPEN
+        if wakes_at <= now < session.close and desk.ready and account is not None:
+            self._wake_for(session, account)
+        if now >= report_due_at(session):
+            daily_report(self._database, session, desk.eod, now)
+        moments = (wakes_at, report_due_at(session))
+        ahead = [moment for moment in moments if moment > now]
+        return min([*ahead, now + timedelta(minutes=1)])
+
+    def calendar_was_read(self) -> None:
+        self._calendar_read_at = self._executor.desk.now()
+
+    def _refresh_calendar(self, now: datetime) -> None:
+        """Read the broker's calendar anew; a change of today's hours moves every deadline."""
+        desk, read_at = self._executor.desk, self._calendar_read_at
+        same_day = read_at is not None and eastern_date(read_at) == eastern_date(now)
+        if read_at is None or (same_day and now - read_at < CALENDAR_EVERY):
+            return
+        before = desk.session()
+        try:
+            self._executor.read_calendar()
+        except BrokerError as error:
+            log.warning("the broker's calendar cannot be read anew: %s", error)
+            return
+        self.calendar_was_read()
+        if desk.session() != before:
+            log.warning("the broker's calendar changed: %s, before %s", desk.session(), before)
+            desk.bell.set()
+
+    def _wake_for(self, session: Session, owner: Account) -> None:
+        """Once a session: the day's contracts, and the word that we are awake."""
+        desk = self._executor.desk
+        if self._hunt.names_day != session.day and not self._list_names(session.day):
+            return
+        day = session.day.isoformat()
+        if self._awake_for == day:
+            return
+        self._awake_for = day
+        account = desk.pollers.account.latest
+        words: dict[str, object] = {
+            "session": day,
+            "account": owner.number,
+            "mode": self._settings.mode,
+            "equity": owner.equity if account is None else account.value.equity,
+            "limits": desk.limits.text(),
+            "zero_dte_entries_end_et": wall(rungs(session, "TSLA", cutoff_flatten=True).entries_end),
+            "eod_at_et": wall(session.close - EOD_BEFORE_CLOSE),
+            "close_at_et": wall(session.close),
+        }
+        self._journal(EventKind.AWAKE, words, lambda conn: set_meta(conn, "awake_for", day))
+
+    def _list_names(self, day: date) -> bool:
+        """Which names list a contract of today, and a clean slate for the limits of a day."""
+        desk = self._executor.desk
+        try:
+            listed = self._broker.contracts_expiring(ZERO_DTE, day)
+        except BrokerError as error:
+            log.warning("the day's contracts cannot be read yet: %s", error)
+            return False
+        names = {contract.underlying for contract in listed}
+        self._hunt.names = tuple(name for name in ZERO_DTE if name in names)
+        self._hunt.names_day = day
+        desk.book.forget_before(desk.day_start())
+        if any(p.reason == "daily_loss" and p.since < desk.day_start() for p in desk.pauses.listed()):
+            desk.pauses.clear("daily_loss")
+        return True

@@ -1,0 +1,54 @@
+"""The owner's verbs, done: each once, whatever way it came. Nothing here calls the broker."""
+
+from wsb_snake.core import halt_file
+from wsb_snake.trading.alpaca_executor import AlpacaExecutor
+
+
+class CommandRefused(Exception):
+    """What the owner asked cannot be done; the text is one line."""
+
+
+def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
+    """One line about what was done. Raises CommandRefused, and OSError where the disk refuses.
+
+    ``argument`` is checked already: see ``owner/commands``.
+    """
+    desk = executor.desk
+    if verb == "halt":
+        return _halt(executor)
+    if verb == "resume":
+        halt_file.remove(desk.halt_file)
+        desk.pauses.clear("manual")
+        left = ", ".join(pause.reason for pause in desk.pauses.listed())
+        return f"resumed; still paused by: {left}" if left else "resumed: entries may go"
+    if verb == "flatten":
+        claimed = executor.close_all() if argument == "all" else executor.close_all_0dte_positions()
+        _read_again(executor)
+        if not claimed:
+            return "nothing to close, or it is being closed already; see status"
+        return f"closing {claimed} positions; watch status until they are gone"
+    if verb == "close":
+        named = {p.symbol for p in executor.get_options_positions() if argument in {p.symbol, p.underlying}}
+        claimed = sum(executor.close_position(symbol) for symbol in sorted(named))
+        _read_again(executor)
+        return f"closing {claimed} positions in {argument}"
+    if verb == "eod":
+        executor.run_eod_check("owner")
+        return "EOD check ran"
+    raise CommandRefused("not available yet")
+
+
+def _halt(executor: AlpacaExecutor) -> str:
+    desk = executor.desk
+    desk.pauses.set("manual", "halted by the owner")
+    try:
+        halt_file.create(desk.halt_file)
+    except OSError as error:
+        return f"halted, but not across a restart ({error.strerror}): no new entries"
+    return "halted: no new entries; open positions are watched and closed as usual"
+
+
+def _read_again(executor: AlpacaExecutor) -> None:
+    """Have the broker read at once: the owner waits for what it shows."""
+    executor.desk.pollers.positions.ask()
+    executor.desk.pollers.orders.ask()
