@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.source_rules import ROOT
-from wsb_snake.backtest.driver import DEMO_DAY, DayPlan, Depth, DriverError, embedded_settings, run_day
+from wsb_snake.backtest.driver import DEMO_DAY, DayPlan, Depth, DriverError, run_day
+from wsb_snake.backtest.embedded import embedded_settings
 from wsb_snake.backtest.summary import DayResult, order_list_hash
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.sim.orders import SimStatus

@@ -16,9 +16,8 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from wsb_snake import config
+from wsb_snake.backtest.embedded import embedded_settings, seam
 from wsb_snake.backtest.sim_broker import (
     SimBroker,
     SimChat,
@@ -29,26 +28,22 @@ from wsb_snake.backtest.sim_broker import (
 )
 from wsb_snake.backtest.summary import DayResult, collect
 from wsb_snake.collectors.market_data import MarketData
-from wsb_snake.config import ConfigError, Settings
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.health import Facts
 from wsb_snake.core.hub import Hub
 from wsb_snake.core.lane_loop import run_lane
 from wsb_snake.core.lanes import Flag
-from wsb_snake.core.transport import WireReply, WireRequest
 from wsb_snake.core.types import Quote, Right
 from wsb_snake.daemon import Daemon, World
 from wsb_snake.db.database import Database
 from wsb_snake.sim.alpaca_api import AlpacaApi
-from wsb_snake.sim.api import ApiRequest
 from wsb_snake.sim.exchange import Exchange
-from wsb_snake.sim.faults import ConnectionLost, Hung
 from wsb_snake.sim.market import Market, SeededMarket
 from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.polygon_api import PolygonApi
 from wsb_snake.sim.recorded import RecordedMarket
 from wsb_snake.sim.rules import Rules
-from wsb_snake.sim.server import POLYGON_PATHS, ExchangeServer
+from wsb_snake.sim.server import ExchangeServer
 from wsb_snake.sim.service import BOT_TOKEN, KEY, POLYGON_KEY, SECRET
 from wsb_snake.sim.sessions import session_of
 from wsb_snake.sim.telegram_api import CHAT_ID, TelegramApi
@@ -110,28 +105,6 @@ def _market(plan: DayPlan) -> Market:
     return RecordedMarket(plan.data, plan.day, plan.seed)
 
 
-def embedded_settings(urls: dict[str, str], folder: Path) -> Settings:
-    """The environment's settings for the embedded exchange: no ``.env``, loopback only, a folder of its own.
-
-    Raises ConfigError.
-    """
-    fixed: dict[str, object] = {name.lower(): value for name, value in urls.items()}
-    settings = config.load(
-        env_file=None,
-        **fixed,
-        alpaca_live_trading=False,
-        alpaca_account_number=None,
-        wsb_snake_clock_start=None,
-        wsb_snake_heartbeat_url=None,
-        wsb_snake_data_dir=folder,
-        telegram_user_id=None,
-        polygon_plan="advanced",
-    )
-    if settings.mode != "embedded":
-        raise ConfigError("the embedded exchange is reached over loopback only")
-    return settings
-
-
 class _Drive:
     """One day under way: exchange, hub and daemon."""
 
@@ -168,7 +141,7 @@ class _Drive:
             broker = SimBroker(self.exchange, hub)
             market = MarketData(SimSource(self.exchange, hub), SimVix(self.exchange, hub), self._clock)
             return World(settings, hub, self.database, broker, market, chat, luck, self._fail)
-        handler = self._answer if depth == "wire" else None
+        handler = seam(self._alpaca, self._polygon) if depth == "wire" else None
         real = connect_broker(settings, hub, handler)
         data = connect_market(settings, hub, handler)
         if depth == "wire":
@@ -259,26 +232,6 @@ class _Drive:
         if self._failure is None:
             error.add_note(f"in lane {lane} at {self._clock.now()}")
             self._failure = error
-
-    def _answer(self, request: WireRequest) -> WireReply:
-        """The seam below the vendors' clients: the exchange's own handlers, without a socket."""
-        url = urlsplit(request.url)
-        path = unquote(url.path)
-        call = ApiRequest(
-            request.method,
-            path,
-            dict(parse_qsl(url.query, keep_blank_values=True)),
-            {name.lower(): value for name, value in request.headers.items()},
-            request.body,
-        )
-        api = self._polygon if path.startswith(POLYGON_PATHS) else self._alpaca
-        try:
-            reply = api.handle(call)
-        except Hung:
-            raise TimeoutError from None
-        except ConnectionLost:
-            raise ConnectionResetError from None
-        return WireReply(reply.status, (("Content-Type", reply.content_type), *reply.headers), reply.body)
 
 
 class _Lockstep:

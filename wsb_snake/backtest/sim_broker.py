@@ -66,7 +66,8 @@ class SimBroker:
             now = self._exchange.clock.now()
             return BrokerClock(now, self._exchange.in_session(now))
 
-        return self._call("GET /v2/clock", read, _as_is)
+        told: BrokerClock = self._call("GET /v2/clock", read, _as_is)
+        return told
 
     def calendar(self, first: date, last: date) -> tuple[Session, ...]:
         def read() -> tuple[Session, ...]:

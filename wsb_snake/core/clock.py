@@ -55,18 +55,20 @@ class VirtualClock:
     """A clock that stands still until it is moved; it never moves back."""
 
     def __init__(self, start: datetime) -> None:
-        self._epoch = start.astimezone(UTC)
+        self._epoch = self._now = start.astimezone(UTC)
         self._elapsed = 0.0
 
     def now(self) -> datetime:
-        return self._epoch + timedelta(seconds=self._elapsed)
+        return self._now
 
     def monotonic(self) -> float:
         return self._elapsed
 
     def advance_to(self, elapsed: float) -> None:
         """Move to ``elapsed`` seconds after the start; an earlier moment changes nothing."""
-        self._elapsed = max(self._elapsed, elapsed)
+        if elapsed > self._elapsed:
+            self._elapsed = elapsed
+            self._now = self._epoch + timedelta(seconds=elapsed)
 
     def seconds_until(self, moment: datetime) -> float:
         """Seconds from now to ``moment`` (negative when it has passed)."""

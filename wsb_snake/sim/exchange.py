@@ -179,6 +179,11 @@ class Exchange:
         self.advance()
         return self._book.by_client_id(client_order_id)
 
+    def find_order(self, client_order_id: str) -> SimOrder | None:
+        """The order of that name as it stands, without moving time; None when there is none."""
+        known = self._book.has_client_id(client_order_id)
+        return self._book.by_client_id(client_order_id) if known else None
+
     def orders(
         self,
         status: str = "open",

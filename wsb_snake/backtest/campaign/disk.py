@@ -1,0 +1,67 @@
+"""The disk under the daemon's database: slow, full, or gone in the middle of a commit.
+
+It stands where SQLite's connection stands, so that the writer meets real errors at real places.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from wsb_snake.core.clock import Clock
+from wsb_snake.db.writer import WriteConnection
+from wsb_snake.sim.fault_plan import CrashKind
+
+Crashes = Callable[[CrashKind], None]
+"""Asked at each point of a commit; raises ``Crash`` when the process dies there."""
+
+
+class Crash(BaseException):
+    """The process is gone: nothing in it runs any more, nothing catches this."""
+
+
+class Disk:
+    """One day's disk. ``slow_until`` and ``full_until`` are the ends of its troubles."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.slow_until = self.full_until = clock.now()
+
+    def stalled(self) -> bool:
+        now = self._clock.now()
+        return now < self.slow_until or now < self.full_until
+
+    def connection(self, crashes: Crashes) -> type[WriteConnection]:
+        """The class of the writing connection on this disk."""
+        disk = self
+
+        class Connection(WriteConnection):
+            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+                if sql == "BEGIN IMMEDIATE":
+                    crashes(CrashKind.BEFORE_COMMIT)
+                    disk._refuse(disk.slow_until, sqlite3.SQLITE_BUSY, "database is locked")
+                elif sql == "COMMIT":
+                    crashes(CrashKind.INSIDE_COMMIT)
+                    disk._refuse(disk.full_until, sqlite3.SQLITE_FULL, "database or disk is full")
+                    done = super().execute(sql, *args)
+                    crashes(CrashKind.AFTER_COMMIT)
+                    return done
+                return super().execute(sql, *args)
+
+        return Connection
+
+    def _refuse(self, until: datetime, code: int, text: str) -> None:
+        if self._clock.now() < until:
+            error = sqlite3.OperationalError(text)
+            error.sqlite_errorcode = code
+            raise error
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """What a power cut at this instant would leave of the database in ``source``."""
+    target.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        if path.is_file() and not path.name.endswith("-shm"):  # SQLite makes the index of the log anew
+            shutil.copy2(path, target / path.name)

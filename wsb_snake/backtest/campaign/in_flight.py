@@ -1,0 +1,47 @@
+"""What the daemon has under way at this moment, read from its book."""
+
+from wsb_snake.core.orders import Order, OrderStatus, PositionState, Purpose
+from wsb_snake.sim.fault_plan import InFlight
+from wsb_snake.trading.book import BookView
+from wsb_snake.trading.desk import Desk
+
+IDLE = frozenset({InFlight.IDLE})
+
+
+class InFlightReader:
+    """Keeps the last answer: it is asked at every opportunity of a fault and changes rarely."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._seen: tuple[object, ...] = ()
+        self._states = IDLE
+
+    def read(self, *, stalled: bool) -> frozenset[InFlight]:
+        desk = self._desk
+        seen = (desk.book.view, desk.eod, stalled)
+        if len(self._seen) != len(seen) or any(a is not b for a, b in zip(seen, self._seen, strict=True)):
+            self._seen = seen
+            states = set(_of_orders(desk.book.view))
+            if desk.eod_open():
+                states.add(InFlight.PROOF)
+            if stalled:
+                states.add(InFlight.JOURNAL_STALLED)
+            self._states = frozenset(states) or IDLE
+        return self._states
+
+
+def _of_orders(view: BookView) -> set[InFlight]:
+    live = view.live_orders()
+    states = {_stage(order) for order in live}
+    if any(order.cancel_asked_at is not None for order in live):
+        states.add(InFlight.CANCEL_PENDING)
+    exiting = {p.position_id for p in view.positions if p.state is PositionState.EXITING}
+    if exiting - {order.position_id for order in live if order.purpose is Purpose.EXIT}:
+        states.add(InFlight.EXIT_CLAIMED)
+    return states
+
+
+def _stage(order: Order) -> InFlight:
+    if order.purpose is Purpose.ENTRY:
+        return InFlight.ENTRY_UNKNOWN if order.status is OrderStatus.UNKNOWN else InFlight.ENTRY_SENT
+    return InFlight.EXIT_PARTIAL if order.filled_qty else InFlight.EXIT_SENT

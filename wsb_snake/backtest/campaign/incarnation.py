@@ -1,0 +1,132 @@
+"""One process of the daemon in a campaign: hub, database, ports and lanes, until it ends or dies."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from wsb_snake.backtest.campaign.disk import Crashes, Disk
+from wsb_snake.backtest.campaign.drill_chat import DrillChat
+from wsb_snake.backtest.campaign.stream_wire import StreamWire
+from wsb_snake.backtest.embedded import embedded_settings
+from wsb_snake.backtest.sim_broker import SimBroker, SimQuoteFeed, SimSource
+from wsb_snake.collectors.market_data import MarketData
+from wsb_snake.core.clock import VirtualClock
+from wsb_snake.core.hub import Hub
+from wsb_snake.core.lane_loop import run_lane
+from wsb_snake.core.lanes import Flag
+from wsb_snake.core.transport import Handler
+from wsb_snake.daemon import RETRY_S, Daemon, World
+from wsb_snake.db.database import Database
+from wsb_snake.db.errors import DatabaseError
+from wsb_snake.sim.exchange import Exchange
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import Broker, BrokerError
+from wsb_snake.vendors import connect_broker, connect_market
+
+SKIPPED_LANES = frozenset({"scan"})
+"""The hunter stands in the place of the engines."""
+
+Failed = Callable[[str, Exception], None]
+Watch = Callable[[Broker], Broker]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What outlives a process: the exchange, the disk, the stream, the phone, and the owner's settings."""
+
+    clock: VirtualClock
+    exchange: Exchange
+    stream: StreamWire
+    disk: Disk
+    chat: DrillChat
+    seed: int
+    urls: dict[str, str]
+    chosen: dict[str, object]
+    handler: Handler | None
+    streams_quotes: bool
+
+
+class Incarnation:
+    """The ``number``-th process on one site, on the database in ``folder``."""
+
+    def __init__(
+        self, site: Site, number: int, folder: Path, crashes: Crashes, failed: Failed, watched: Watch
+    ) -> None:
+        self._site = site
+        self._failed = failed
+        self.folder = folder
+        self.hub = Hub(site.clock, site.seed * 1000 + number)
+        self.settings = embedded_settings(site.urls, folder, **site.chosen)
+        self.database = Database(self.settings.db_path, self.hub, site.disk.connection(crashes))
+        luck = random.Random(f"{site.seed}:{number}:orders")
+        self.broker = watched(self._broker())
+        world = World(
+            self.settings,
+            self.hub,
+            self.database,
+            self.broker,
+            self._market(),
+            site.chat.on(self.hub),
+            luck,
+            failed,
+        )
+        self.daemon = Daemon(world, alpaca_executor)
+        self._stopping = Flag(self.hub, "stopping")
+        self.exchange_bell = Flag(self.hub, "exchange")
+
+    def _broker(self) -> Broker:
+        site = self._site
+        if site.handler is not None:
+            return connect_broker(self.settings, self.hub, site.handler)
+        return SimBroker(site.exchange, self.hub)
+
+    def _market(self) -> MarketData:
+        site = self._site
+        if site.handler is not None:
+            return connect_market(self.settings, self.hub, site.handler)
+        return MarketData(SimSource(site.exchange, self.hub), None, site.clock)
+
+    def start(self) -> None:
+        """Open what there is and set every lane going."""
+        daemon = self.daemon
+        self.database.open()
+        daemon.load()
+        if self._site.streams_quotes:
+            daemon.quote_feed = SimQuoteFeed(self._site.exchange, daemon.take_quote_state)
+        self._site.stream.connect(daemon, self.hub)
+        self.hub.spawn("exchange", self._tick)
+        self.hub.spawn("start", self._agree)
+        for spec in daemon.lanes():
+            if spec.name not in SKIPPED_LANES:
+                self.hub.spawn(
+                    spec.name,
+                    partial(run_lane, self.hub, spec, self._stopping, daemon.heartbeats.beat, self._failed),
+                )
+        alpaca_executor.start()
+
+    def kill(self) -> None:
+        """Nothing of it runs any more."""
+        self._site.stream.hang_up()
+        self.hub.close()
+
+    def _agree(self) -> None:
+        while True:
+            try:
+                if self.daemon.account is None:
+                    self.daemon.connect_account()
+                self.daemon.agree()
+                return
+            except (BrokerError, DatabaseError):
+                self.hub.sleep(RETRY_S)
+
+    def _tick(self) -> None:
+        """The exchange's own time: each second while it has something to do."""
+        exchange, clock = self._site.exchange, self._site.clock
+        while True:
+            self.exchange_bell.clear()
+            exchange.advance()
+            due = exchange.next_event()
+            wait = 5.0 if due is None else min(5.0, (due - clock.now()).total_seconds())
+            self.exchange_bell.wait(max(0.0, wait))

@@ -1,0 +1,20 @@
+"""The owner's settings of a drill day: small trades, so that many fit into the limits."""
+
+import random
+from decimal import Decimal
+
+
+def drill_settings(luck: random.Random) -> dict[str, object]:
+    """Settings by their lower-case names; limits are lowered at random, never raised."""
+    return {
+        "wsb_snake_cutoff_flatten": luck.random() < 0.6,
+        "wsb_snake_scalp_minutes": luck.choice((3, 12, 45)),
+        "wsb_snake_max_trade_dollars": Decimal(luck.choice((250, 400, 400, 700))),
+        "wsb_snake_max_day_dollars": Decimal(luck.choice((2500, 6000, 6000, 6000))),
+        "wsb_snake_max_ticker_dollars": Decimal(luck.choice((800, 2000))),
+        "wsb_snake_max_positions": luck.choice((3, 5, 5)),
+        "wsb_snake_max_orders_minute": luck.choice((3, 6, 6)),
+        "wsb_snake_max_orders_day": luck.choice((15, 60, 60)),
+        "wsb_snake_max_entries_per_signal": luck.choice((1, 2)),
+        "wsb_snake_max_daily_loss_dollars": Decimal(luck.choice((200, 600, 600))),
+    }

@@ -1,0 +1,199 @@
+"""Which faults a drill day holds ready, by seed and by profile, and at what they aim.
+
+A fault may wait for something to be in flight (an exit sent, an entry unknown …), so that a campaign
+covers every kind at every stage and not only the idle hours. ``POSSIBLE`` lists the pairs that exist.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from wsb_snake.sim.faults import FaultKind as K
+from wsb_snake.sim.sessions import SimSession
+
+P = TypeVar("P")
+
+
+class InFlight(StrEnum):
+    """What the daemon has under way at one moment; several at once are common."""
+
+    ENTRY_SENT = "entry_sent"
+    ENTRY_UNKNOWN = "entry_unknown"
+    EXIT_CLAIMED = "exit_claimed"
+    EXIT_SENT = "exit_sent"
+    EXIT_PARTIAL = "exit_partial"
+    CANCEL_PENDING = "cancel_pending"
+    PROOF = "proof_under_way"
+    JOURNAL_STALLED = "journal_stalled"
+    IDLE = "idle"
+
+
+class CrashKind(StrEnum):
+    """Where a process dies."""
+
+    YIELD = "crash_at_yield"
+    BEFORE_COMMIT = "crash_before_commit"
+    INSIDE_COMMIT = "crash_inside_commit"
+    AFTER_COMMIT = "crash_after_commit"
+
+
+CALL_BEFORE = frozenset(
+    {K.HANG_BEFORE, K.RESET_BEFORE, K.HTTP_429, K.HTTP_500_BEFORE, K.HTTP_503, K.HTTP_504_BEFORE}
+)
+CALL_AFTER = frozenset({K.HANG_AFTER, K.RESET_AFTER, K.HTTP_500_AFTER, K.HTTP_504_AFTER})
+ANSWER_BYTES = frozenset({K.HTML_BODY, K.EMPTY_BODY, K.CUT_BODY, K.NULL_DATA, K.UNKNOWN_WORD})
+BYTES = ANSWER_BYTES | {K.MALFORMED_FRAME}
+"""Live in bytes, so they strike below the vendor's client only."""
+EVENTS = frozenset({K.EVENT_TWICE, K.EVENT_LOST, K.EVENT_LATE, K.EVENTS_REORDERED})
+VENUE = frozenset(
+    {
+        K.PARTIAL_FILL,
+        K.NO_FILL,
+        K.ASYNC_REJECT,
+        K.STUCK_CANCEL,
+        K.CANCEL_FILL_RACE,
+        K.CUTOFF_OPENING,
+        K.CUTOFF_ALL,
+        K.POSITIONS_LAG,
+    }
+)
+QUOTES = frozenset({K.STALE_QUOTES, K.CROSSED_QUOTES, K.ZERO_QUOTES})
+WORLD = frozenset(
+    {
+        K.STREAM_MUTE,
+        K.STREAM_FLAPS,
+        K.EARLY_LIQUIDATION,
+        K.NO_BID,
+        K.FOREIGN_ORDER,
+        K.MANUAL_CLOSE,
+        K.CALENDAR_SURPRISE,
+        K.SLOW_DISK,
+        K.DISK_FULL,
+        K.CHAT_DOWN,
+    }
+)
+"""Come from outside of any call; whoever drives the day carries them out."""
+
+RARE = frozenset({K.CALENDAR_SURPRISE})
+"""Ends the day's entries, so it comes ``COMMONER`` times less often than the others."""
+COMMONER = 4
+
+PROFILES: MappingProxyType[str, frozenset[K]] = MappingProxyType(
+    {
+        "none": frozenset(),
+        "network": CALL_BEFORE | CALL_AFTER | BYTES,
+        "stream": EVENTS | {K.STREAM_MUTE, K.STREAM_FLAPS, K.MALFORMED_FRAME},
+        "venue": VENUE | {K.EARLY_LIQUIDATION, K.NO_BID},
+        "quotes": QUOTES | {K.NO_BID},
+        "people": frozenset({K.FOREIGN_ORDER, K.MANUAL_CLOSE, K.CALENDAR_SURPRISE}),
+        "house": frozenset({K.SLOW_DISK, K.DISK_FULL, K.CHAT_DOWN}),
+        "all": frozenset(K),
+    }
+)
+
+_OF_AN_ORDER = CALL_AFTER | (VENUE - {K.POSITIONS_LAG})
+_IMPOSSIBLE: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
+    {
+        # these strike an order that is itself in flight
+        *((kind, InFlight.IDLE) for kind in _OF_AN_ORDER),
+        # after the end of day's close nothing is opened, and no earlier close can be announced
+        (K.CUTOFF_OPENING, InFlight.PROOF),
+        (K.CALENDAR_SURPRISE, InFlight.PROOF),
+        # without a journal nothing is opened, and a stalled disk cannot stall
+        (K.CUTOFF_OPENING, InFlight.JOURNAL_STALLED),
+        (K.SLOW_DISK, InFlight.JOURNAL_STALLED),
+        (K.DISK_FULL, InFlight.JOURNAL_STALLED),
+        # a disk that takes no commit finishes none
+        (CrashKind.AFTER_COMMIT, InFlight.JOURNAL_STALLED),
+    }
+)
+POSSIBLE: tuple[tuple[K, InFlight], ...] = tuple(
+    (kind, state) for kind in K for state in InFlight if (kind, state) not in _IMPOSSIBLE
+)
+POSSIBLE_CRASHES: tuple[tuple[CrashKind, InFlight], ...] = tuple(
+    (kind, state) for kind in CrashKind for state in InFlight if (kind, state) not in _IMPOSSIBLE
+)
+
+AIMED, LOOSE, AIMED_CRASHES = 22, 14, 3
+"""Faults that wait for a stage, faults that wait for an hour, and crashes, of one day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A fault that is ready from ``not_before`` on, once ``state`` is in flight (None: whatever is).
+
+    ``call`` is how the call begins that it waits for; empty: any.
+    """
+
+    kind: K
+    state: InFlight | None
+    not_before: datetime
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedCrash:
+    kind: CrashKind
+    state: InFlight
+    not_before: datetime
+
+
+def plan_faults(
+    profile: str, number: int, session: SimSession, luck: random.Random, *, wire: bool
+) -> list[Armed]:
+    """The faults of day ``number``, earliest first. Bytes are spoilt on wire days only.
+
+    The aimed ones go round all pairs that the profile allows, so that each comes up equally often.
+    Raises KeyError for a profile that does not exist.
+    """
+    allowed = PROFILES[profile]
+    pairs = [pair for pair in POSSIBLE if pair[0] in allowed - BYTES - RARE] * COMMONER
+    pairs += [pair for pair in POSSIBLE if pair[0] in allowed & RARE]
+    chosen = _round_robin(pairs, number, AIMED)
+    if wire:
+        spoilt = [pair for pair in POSSIBLE if pair[0] in allowed & BYTES]
+        chosen += _round_robin(spoilt, number, AIMED)
+    armed = [
+        Armed(kind, state, _aimed_from(state, session, luck), _call_for(kind, state, luck))
+        for kind, state in chosen
+    ]
+    loose = sorted(allowed if wire else allowed - BYTES)
+    for _ in range(LOOSE if loose else 0):
+        kind = luck.choice(loose)
+        armed.append(Armed(kind, None, _some_time(session, luck), _call_for(kind, None, luck)))
+    return sorted(armed, key=lambda item: item.not_before)
+
+
+def plan_crashes(number: int, session: SimSession, luck: random.Random) -> list[ArmedCrash]:
+    """The crashes of day ``number``, earliest first."""
+    chosen = _round_robin(list(POSSIBLE_CRASHES), number, AIMED_CRASHES)
+    crashes = [ArmedCrash(kind, state, _aimed_from(state, session, luck)) for kind, state in chosen]
+    return sorted(crashes, key=lambda item: item.not_before)
+
+
+def _round_robin(pairs: list[P], number: int, count: int) -> list[P]:
+    count = min(count, len(pairs))
+    return [pairs[(number * count + step) % len(pairs)] for step in range(count)]
+
+
+def _aimed_from(state: InFlight, session: SimSession, luck: random.Random) -> datetime:
+    """The proof has its own hour, anything else may come up all day."""
+    if state is InFlight.PROOF:
+        return session.close - timedelta(minutes=5)
+    return session.open + luck.random() * (session.close - timedelta(minutes=70) - session.open)
+
+
+def _some_time(session: SimSession, luck: random.Random) -> datetime:
+    return session.open + luck.random() * (session.close - session.open)
+
+
+def _call_for(kind: K, state: InFlight | None, luck: random.Random) -> str:
+    """Mostly what changes something: there the answer matters most."""
+    if kind in CALL_AFTER:
+        return luck.choices(("POST /v2/orders", "DELETE"), (4, 1))[0]
+    if kind not in CALL_BEFORE or state in (InFlight.IDLE, InFlight.PROOF):
+        return ""
+    return luck.choices(("POST /v2/orders", "DELETE", "GET /v2/orders:by", ""), (4, 2, 2, 3))[0]
