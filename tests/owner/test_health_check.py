@@ -1,0 +1,108 @@
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.owner.sample import facts
+from tests.owner.test_web import serving
+from wsb_snake.owner.health_check import Verdict, address, check, judge, unreachable
+from wsb_snake.owner.status import health_json, status_json
+
+MONDAY = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
+SUNDAY = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
+THANKSGIVING = datetime(2026, 11, 26, 16, 0, tzinfo=UTC)
+AFTER_CLOSE = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+
+
+def bodies(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    told = facts(**changes)
+    return dict(health_json(told)), dict(status_json(told))
+
+
+def verdict(**changes: Any) -> Verdict:
+    return judge(*bodies(**changes), MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        ({}, 0, "healthy: paper, 0 open"),
+        ({"pause_reasons": (("stream", "x"),), "trading_paused": True}, 1, "entries paused (stream)"),
+        ({"db_writable": False}, 2, "unhealthy: the database cannot be written"),
+        ({"now": AFTER_CLOSE}, 2, "EOD did NOT run today, last run 2026-11-20T15:55:00"),
+        ({"now": AFTER_CLOSE, "last_eod_run_et": None}, 2, "EOD did NOT run today, last run never"),
+        ({"now": AFTER_CLOSE, "last_eod_run_et": "2026-11-23T15:55:00"}, 0, "healthy"),
+        ({"session": None, "db_writable": False}, 0, "quiet, no session today (unhealthy)"),
+    ],
+)
+def test_each_state_has_its_code_and_one_line(changes: dict[str, Any], code: int, says: str) -> None:
+    got = verdict(**{"market_open": "now" not in changes, **changes})
+    assert got.code == code
+    assert says in got.line and "\n" not in got.line
+
+
+def test_without_the_detail_the_calendar_of_the_library_says_whether_it_is_over() -> None:
+    health, _ = bodies(market_open=False)
+    assert judge(health, {}, AFTER_CLOSE).code == 2
+    assert judge(health, {}, MONDAY).code == 0
+    assert judge(health, {}, THANKSGIVING).line.startswith("quiet")
+
+
+@pytest.mark.parametrize(("at", "code"), [(MONDAY, 2), (SUNDAY, 0), (THANKSGIVING, 0)])
+def test_a_dead_daemon_is_trouble_on_session_days_only(at: datetime, code: int) -> None:
+    assert unreachable("nobody", at).code == code
+
+
+def test_over_the_wire() -> None:
+    with serving(lambda: facts(chat_up=False)) as url:
+        assert check("127.0.0.1", int(url.rpartition(":")[2]), MONDAY).code == 1
+    assert check("127.0.0.1", int(url.rpartition(":")[2]), MONDAY).line.startswith("UNREACHABLE: no daemon")
+
+
+@contextmanager
+def answering(code: int, body: bytes) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("code", "body"), [(200, b"<html>"), (404, b"{}"), (200, b"[]"), (200, b'{"status": "fine"}')]
+)
+def test_another_server_on_the_port_is_unknown(code: int, body: bytes) -> None:
+    with answering(code, body) as port:
+        got = check("127.0.0.1", port, MONDAY)
+    assert got.code == 3 and "is not the daemon" in got.line
+
+
+@pytest.mark.parametrize(
+    ("environment", "text", "found"),
+    [
+        ({}, None, ("127.0.0.1", 8080)),
+        ({}, "#WSB_SNAKE_HTTP_PORT=1\nWSB_SNAKE_HTTP_PORT=8123\n", ("127.0.0.1", 8123)),
+        ({}, 'export WSB_SNAKE_HTTP_PORT="8124"\nWSB_SNAKE_HTTP_HOST=0.0.0.0', ("127.0.0.1", 8124)),
+        ({"WSB_SNAKE_HTTP_PORT": "9000"}, "WSB_SNAKE_HTTP_PORT=8123\n", ("127.0.0.1", 9000)),
+        ({"WSB_SNAKE_HTTP_PORT": ""}, "WSB_SNAKE_HTTP_PORT=8123\n", ("127.0.0.1", 8123)),
+    ],
+)
+def test_the_address_is_the_daemons_own(
+    tmp_path: Path, environment: Mapping[str, str], text: str | None, found: tuple[str, int]
+) -> None:
+    if text is not None:
+        (tmp_path / ".env").write_text(text)
+    assert address(environment, tmp_path / ".env") == found

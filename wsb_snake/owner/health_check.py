@@ -1,0 +1,149 @@
+"""What ``script/check_health.sh`` says to cron: one line, and an exit code as Nagios has them.
+
+0 all is well (or no session today: quiet), 1 degraded, 2 unhealthy or no answer or EOD missing, 3 what
+answers is not the daemon.
+"""
+
+import http.client
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from wsb_snake.core.calendar import MarketCalendar
+from wsb_snake.core.clock import EASTERN, SystemClock, eastern
+
+OK, DEGRADED, UNHEALTHY, UNKNOWN = 0, 1, 2, 3
+TIMEOUT_S = 10.0
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+class NoAnswer(Exception):
+    """Nobody answers; the text says how."""
+
+
+class Garbage(Exception):
+    """What answers is not the daemon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    code: int
+    line: str
+
+
+def judge(health: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -> Verdict:
+    """The verdict on the bodies of ``/health`` and ``/api/status``; ``now`` is aware. Pure.
+
+    ``status`` may be empty, when only ``/health`` answered. Raises LookupError, TypeError and ValueError
+    for bodies that the daemon does not write.
+    """
+    word = str(health["status"])
+    told_at = _eastern(status["now_et"]) if "now_et" in status else eastern(now)
+    session = status.get("session") if status else _session(told_at)
+    what = _summary(health, status)
+    if session is None:
+        return Verdict(OK, f"quiet, no session today ({word}): {what}")
+    closed = told_at >= _eastern(session["close_et"])
+    last_run = str(health["last_eod_run_et"] or "never")
+    if closed and last_run[:10] != session["day"]:
+        return Verdict(UNHEALTHY, f"EOD did NOT run today, last run {last_run}: {what}")
+    code = {"healthy": OK, "degraded": DEGRADED, "unhealthy": UNHEALTHY}[word]
+    return Verdict(code, f"{word}: {what}")
+
+
+def unreachable(why: str, now: datetime) -> Verdict:
+    """Nobody answers: trouble on a session day, quiet on others. ``now`` is aware."""
+    if _session(eastern(now)) is None:
+        return Verdict(OK, f"quiet, no session today: {why}")
+    return Verdict(UNHEALTHY, f"UNREACHABLE: {why}")
+
+
+def check(host: str, port: int, now: datetime) -> Verdict:
+    """Ask the daemon at ``host``:``port``."""
+    try:
+        health = _get(host, port, "/health")
+        status = _get(host, port, "/api/status")
+        return judge(health, status, now)
+    except NoAnswer as error:
+        return unreachable(str(error), now)
+    except (Garbage, LookupError, TypeError, ValueError) as error:
+        return Verdict(UNKNOWN, f"UNKNOWN: what answers on {host}:{port} is not the daemon ({error})")
+
+
+def address(environment: Mapping[str, str], env_file: Path) -> tuple[str, int]:
+    """Host and port as the daemon has them: the environment wins over ``env_file``. Raises ValueError."""
+    settings = {**_read(env_file), **{name: text for name, text in environment.items() if text}}
+    host = settings.get("WSB_SNAKE_HTTP_HOST") or "127.0.0.1"
+    return ("127.0.0.1" if host == "0.0.0.0" else host), int(settings.get("WSB_SNAKE_HTTP_PORT") or 8080)
+
+
+def main() -> int:
+    try:
+        host, port = address(os.environ, PROJECT_ROOT / ".env")
+    except ValueError as error:
+        verdict = Verdict(UNKNOWN, f"UNKNOWN: WSB_SNAKE_HTTP_PORT is not a number ({error})")
+    else:
+        verdict = check(host, port, SystemClock().now())
+    sys.stdout.write(f"wsb-snake {verdict.line}\n")
+    return verdict.code
+
+
+def _summary(health: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    reasons = [str(reason) for reason in status.get("reasons") or ()]
+    if not reasons:
+        reasons = [f"paused ({reason})" for reason in health["pause_reasons"]]
+    facts = [
+        f"{health['mode']}, {health['open_positions']} open",
+        f"last EOD {health['last_eod_run_et'] or 'never'}",
+    ]
+    return " ".join("; ".join([*reasons, *facts]).split())
+
+
+def _session(wall: datetime) -> dict[str, str] | None:
+    """The session of the day of ``wall`` by the library's calendar."""
+    session = MarketCalendar().session(wall.date())
+    if session is None:
+        return None
+    return {"day": session.day.isoformat(), "close_et": f"{eastern(session.close):%Y-%m-%dT%H:%M:%S}"}
+
+
+def _eastern(text: str) -> datetime:
+    return EASTERN.localize(datetime.fromisoformat(text))
+
+
+def _get(host: str, port: int, path: str) -> dict[str, Any]:
+    """Raises NoAnswer and Garbage."""
+    try:
+        with closing(http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)) as link:
+            link.request("GET", path)
+            answer = link.getresponse()
+            code, body = answer.status, answer.read(1_000_000)
+    except (OSError, http.client.HTTPException) as error:
+        why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        raise NoAnswer(f"no daemon answers on {host}:{port} ({why})") from None
+    try:
+        told = json.loads(body)
+    except ValueError:
+        raise Garbage(f"{path} gives no JSON") from None
+    if code not in {200, 503} or not isinstance(told, dict):
+        raise Garbage(f"{path} gives status {code}")
+    return told
+
+
+def _read(env_file: Path) -> dict[str, str]:
+    try:
+        lines = env_file.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
+    return {name.strip().upper(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
