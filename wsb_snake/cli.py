@@ -1,4 +1,4 @@
-"""The command line: ``run demo exchange status flatten halt resume``."""
+"""The command line: every command of the project."""
 
 import argparse
 import json
@@ -81,10 +81,36 @@ def _parser() -> argparse.ArgumentParser:
     ):
         plain = commands.add_parser(verb, help=text)
         plain.set_defaults(command=_tell, verb=verb, argument=None)
-    flatten = commands.add_parser("flatten", help="close what expires today, or all")
-    flatten.add_argument("argument", nargs="?", choices=("0dte", "all"), default="0dte", metavar="0dte|all")
-    flatten.set_defaults(command=_tell, verb="flatten")
+    _add_closing(commands)
     return parser
+
+
+def _add_closing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Verbs that cancel, sell or give something up."""
+    flatten = commands.add_parser("flatten", help="close what expires today, or all, and wait for the proof")
+    flatten.add_argument("scope", nargs="?", choices=("0dte", "all"), default="0dte", metavar="0dte|all")
+    flatten.add_argument(
+        "--direct", action="store_true", help="close at the broker when the daemon does not answer"
+    )
+    flatten.add_argument(
+        "--wait", type=_seconds, default=180.0, metavar="SECONDS", help="for the proof of flat (default 180)"
+    )
+    flatten.set_defaults(command=_flatten)
+    for verb, text in (
+        ("cancel", "cancel every open order of ours; an exit that is decided is sent again"),
+        ("eod", "look at the end of day now, as the daemon does every minute"),
+    ):
+        plain = commands.add_parser(verb, help=text)
+        plain.set_defaults(command=_tell, verb=verb, argument=None)
+    close = commands.add_parser("close", help="close what is held in one contract or ticker")
+    close.add_argument(
+        "argument", metavar="SYMBOL", help="an OCC symbol, or a ticker for all that is held in it"
+    )
+    close.set_defaults(command=_tell, verb="close")
+    dne = commands.add_parser("dne", help="tell Alpaca not to exercise a contract that expires today")
+    dne.add_argument("argument", metavar="SYMBOL", help="the OCC symbol")
+    dne.add_argument("--yes", action="store_true", help="it cannot be taken back")
+    dne.set_defaults(command=_do_not_exercise)
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -173,6 +199,33 @@ def _tell(asked: argparse.Namespace) -> int:
     return EXIT_OK if answer.ok else EXIT_FAILED
 
 
+def _flatten(asked: argparse.Namespace) -> int:
+    settings = load()
+    settings.require_keys() if asked.direct else None
+    from wsb_snake.flatten import Asked, FlattenFailed, flatten
+
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        return flatten(settings, Asked(asked.scope, asked.direct, asked.wait), _say)
+    except FlattenFailed as error:
+        return _complain(str(error), error.code)
+
+
+def _do_not_exercise(asked: argparse.Namespace) -> int:
+    if not asked.yes:
+        return _complain(
+            f"do-not-exercise for {asked.argument} cannot be taken back; if you mean it: "
+            f"dne {asked.argument} --yes",
+            EXIT_CONFIG,
+        )
+    asked.verb = "dne"
+    return _tell(asked)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
 def _complain(text: str, code: int) -> int:
     sys.stderr.write(f"wsb-snake: {text}\n")
     return code
@@ -195,6 +248,12 @@ def _instant(text: str) -> datetime:
             f"{text!r} is not an instant with offset such as 2026-11-24T15:53:30-05:00"
         )
     return moment
+
+
+def _seconds(text: str) -> float:
+    if not text.isdigit() or not 10 <= int(text) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 10 to 3600")
+    return float(text)
 
 
 def _port(text: str) -> int:

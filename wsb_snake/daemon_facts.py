@@ -16,7 +16,8 @@ from wsb_snake.db.database import Database
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account
 from wsb_snake.trading.desk import Desk
-from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE
+from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, Reading
+from wsb_snake.trading.flat_proof import look
 from wsb_snake.trading.positions import Position
 
 
@@ -42,6 +43,7 @@ def gather(sources: Sources) -> Facts:
     now = desk.now()
     account = desk.pollers.account.latest
     reading = desk.pollers.positions.latest
+    shown = _at_broker(desk)
     reasons = tuple((pause.reason, pause.detail) for pause in desk.pauses.listed())
     return Facts(
         mode=settings.mode,
@@ -62,6 +64,8 @@ def gather(sources: Sources) -> Facts:
         if reading is None
         else sum(1 for p in reading.value if p.is_option and p.qty > 0),
         all_positions_monitored=sources.executor.all_positions_monitored(),
+        broker_read_at=None if shown is None else shown.begun_at,
+        broker_open=() if shown is None else shown.open_symbols,
         trading_paused=bool(reasons),
         pause_reasons=reasons,
         heartbeats=sources.heartbeats.ages(),
@@ -78,6 +82,14 @@ def gather(sources: Sources) -> Facts:
         day_pnl=sources.executor.day_pnl(),
         last_event=desk.book.last_event,
     )
+
+
+def _at_broker(desk: Desk) -> Reading | None:
+    """What the newest pair of readings shows in options of every expiry."""
+    positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
+    if positions is None or orders is None:
+        return None
+    return look(positions.value, orders.value, min(positions.begun_at, orders.begun_at), None)
 
 
 def _position(desk: Desk, position: Position) -> PositionFacts:

@@ -1,7 +1,7 @@
 """Facts of a quiet healthy session, to be changed one at a time."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -59,6 +59,8 @@ def facts(**changes: Any) -> Facts:
         positions=(),
         broker_positions=0,
         all_positions_monitored=True,
+        broker_read_at=NOW - timedelta(seconds=2),
+        broker_open=(),
         trading_paused=False,
         pause_reasons=(),
         heartbeats={"monitor": 1.234, "eod": 20.0},

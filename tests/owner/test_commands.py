@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tests.owner.sample import CALL, PUT, facts, position
@@ -67,7 +69,7 @@ def test_a_good_command_reaches_the_desk_in_one_form(
         ("close", "IWM", "no position in the ticker IWM; held: QQQ261123P00500000, SPY261123C00600000"),
         ("close", "SPY261123C00601000", "no position in the contract"),
         ("halt", "now", "halt takes no argument"),
-        ("status", "x", "status takes no argument"),
+        ("status", "x", "status takes json or nothing"),
         ("sell", None, "unknown command 'sell'; there are status, flatten"),
     ],
 )
@@ -89,6 +91,15 @@ def test_status_asks_nobody(commands: Commands, desk: RecordingDesk) -> None:
     answer = commands.run("status")
     assert answer.ok
     assert CALL in answer.text
+    assert desk.asked == []
+
+
+def test_status_for_programs_is_one_line_of_json(commands: Commands, desk: RecordingDesk) -> None:
+    answer = commands.run("status", "json")
+    assert answer.ok and "\n" not in answer.text
+    told = json.loads(answer.text)
+    assert (told["status"], told["broker_open"]) == ("healthy", [])
+    assert told["broker_read_at"] == "2026-11-23T15:59:58+00:00"
     assert desk.asked == []
 
 

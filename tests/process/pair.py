@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -70,6 +70,7 @@ class Pair:
     environment: dict[str, str] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     runs: int = 0
+    program: tuple[str, ...] = ("main.py", "run")
 
     def exchange(
         self, start_at: str, *holds: str, port: int | None = None, seed: int = SEED
@@ -86,7 +87,7 @@ class Pair:
         ]
         for hold in holds:
             command += ["--hold", hold]
-        process = self._start(command, clean_environment(), self.folder / "exchange")
+        process = self._start(["main.py", *command], clean_environment(), self.folder / "exchange")
         until(lambda: "listening on" in self.told() or process.poll() is not None, "the exchange listens")
         assert process.poll() is None, (self.folder / "exchange.err").read_text()
         for line in self.told().splitlines():
@@ -106,7 +107,7 @@ class Pair:
             "XDG_RUNTIME_DIR": str(self.folder),
             **settings,
         }
-        return self._start(["run"], environment, self.folder / f"run{self.runs}")
+        return self._start(self.program, environment, self.folder / f"run{self.runs}")
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {**clean_environment(), "WSB_SNAKE_DATA_DIR": str(self.folder / "data")}
@@ -116,7 +117,7 @@ class Pair:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=4 * PATIENCE_S,  # flatten waits for the proof
             check=False,
         )
 
@@ -193,11 +194,11 @@ class Pair:
         return answer
 
     def _start(
-        self, command: list[str], environment: dict[str, str], output: Path
+        self, command: Sequence[str], environment: dict[str, str], output: Path
     ) -> subprocess.Popen[bytes]:
         with output.with_suffix(".out").open("wb") as out, output.with_suffix(".err").open("wb") as err:
             process = subprocess.Popen(
-                [sys.executable, "main.py", *command], cwd=ROOT, env=environment, stdout=out, stderr=err
+                [sys.executable, *command], cwd=ROOT, env=environment, stdout=out, stderr=err
             )
         self.processes.append(process)
         return process

@@ -73,6 +73,8 @@ class Facts:
     positions: tuple[PositionFacts, ...]
     broker_positions: int | None
     all_positions_monitored: bool
+    broker_read_at: datetime | None  # when the older of its readings was asked for
+    broker_open: tuple[str, ...]  # contracts in which it shows a long position or a live order
 
     trading_paused: bool
     pause_reasons: tuple[tuple[str, str], ...]  # (reason, detail)

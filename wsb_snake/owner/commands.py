@@ -3,6 +3,7 @@
 A command checks its argument and hands it to the daemon's desk; it never calls the broker.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +13,7 @@ from wsb_snake.core.health import Facts
 from wsb_snake.core.lanes import Promise
 from wsb_snake.core.occ import is_option
 from wsb_snake.daemon_owner import CommandRefused
-from wsb_snake.owner.status import status_text
+from wsb_snake.owner.status import status_json, status_text
 
 ANSWER_WITHIN_S = 3.0  # below the 5 s after which a caller takes the daemon for dead
 
@@ -63,7 +64,8 @@ class Commands:
             known = _verb(verb)
             checked = self._checked(known, (argument or "").strip() or None)
             if known is Verb.STATUS:
-                return Answer(True, status_text(self._read_facts()))
+                facts = self._read_facts()
+                return Answer(True, json.dumps(status_json(facts)) if checked else status_text(facts))
             return Answer(True, self._desk.ask(known, checked).result(ANSWER_WITHIN_S))
         except (CommandError, CommandRefused) as error:
             return Answer(False, str(error))
@@ -77,6 +79,10 @@ class Commands:
             if scope not in FLATTEN_SCOPES:
                 raise CommandError(f"flatten takes 0dte (what expires today) or all, not {argument!r}")
             return scope
+        if verb is Verb.STATUS:
+            if argument not in (None, "json"):
+                raise CommandError(f"status takes json or nothing, not {argument!r}")
+            return argument
         if verb is Verb.CLOSE:
             return self._held(argument)
         if argument is not None:

@@ -47,6 +47,7 @@ def status_json(facts: Facts) -> Json:
     session = facts.session
     return {
         **health_json(facts),
+        "now": facts.now.isoformat(),
         "now_et": eastern_text(facts.now),
         "started_et": eastern_text(facts.started_at),
         "account": facts.account,
@@ -62,6 +63,8 @@ def status_json(facts: Facts) -> Json:
         "positions": [_position_json(position) for position in facts.positions],
         "equity": _maybe_text(facts.equity),
         "day_pnl": _maybe_text(facts.day_pnl),
+        "broker_read_at": None if facts.broker_read_at is None else facts.broker_read_at.isoformat(),
+        "broker_open": list(facts.broker_open),
         "stream_up": facts.stream_up,
         "chat_up": facts.chat_up,
         "monitor_age_s": _seconds(facts.monitor_age_s),
