@@ -31,6 +31,8 @@ class EventKind(StrEnum):
     EOD_PROOF_WITHDRAWN = "eod_proof_withdrawn"
     EOD_NOT_FLAT = "eod_not_flat"
     EXERCISE_WARNING = "exercise_warning"
+    DNE_TAKEN = "dne_taken"  # the broker took a do-not-exercise instruction
+    DNE_REFUSED = "dne_refused"
     PAUSED = "paused"
     RESUMED = "resumed"
     FOREIGN_RISK = "foreign_risk"  # shares, short options: never ours to trade

@@ -142,7 +142,9 @@ def _eod_not_flat(data: Data) -> Words:
 def _exercise(data: Data) -> Words:
     side = _exercise_side(data["symbol"])
     meaning = f"exercise {side} {data['shares']} shares for {money(data['dollars'])}"
-    if data["in_the_money"]:
+    if data["in_the_money"] is None:
+        state = f"may be in the money, no price of its underlying is known. In the money at expiry: {meaning}"
+    elif data["in_the_money"]:
         state = f"is IN the money. Held to expiry it is exercised: {meaning}"
     else:
         state = f"is out of the money now and would expire worthless. Should it end in the money: {meaning}"
@@ -150,6 +152,14 @@ def _exercise(data: Data) -> Words:
         f"Exercise warning: {lot(data)} {state}. The executor goes on closing; only a do-not-exercise "
         "instruction at Alpaca prevents an exercise."
     )
+
+
+def _dne_taken(data: Data) -> Words:
+    return LOUD, f"Do-not-exercise: the broker took the instruction for {contract(data['symbol'])}."
+
+
+def _dne_refused(data: Data) -> Words:
+    return LOUD, f"Do-not-exercise for {contract(data['symbol'])} did NOT go through: {data['why']}."
 
 
 def _exercise_side(symbol: str) -> str:
@@ -279,6 +289,8 @@ _WRITERS: Mapping[EventKind, Callable[[Data], Words | None]] = MappingProxyType(
         EventKind.EOD_PROOF_WITHDRAWN: _eod_withdrawn,
         EventKind.EOD_NOT_FLAT: _eod_not_flat,
         EventKind.EXERCISE_WARNING: _exercise,
+        EventKind.DNE_TAKEN: _dne_taken,
+        EventKind.DNE_REFUSED: _dne_refused,
         EventKind.PAUSED: _paused,
         EventKind.RESUMED: _resumed,
         EventKind.FOREIGN_RISK: _foreign,

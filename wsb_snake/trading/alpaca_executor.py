@@ -17,9 +17,11 @@ from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import Quote
 from wsb_snake.trading import dispatch, entries, exits, start_up
 from wsb_snake.trading.broker import Account, TradeUpdate
+from wsb_snake.trading.calling_back import CalledBack, call_back
 from wsb_snake.trading.closing import claim, work_orders
 from wsb_snake.trading.desk import Desk, Ports
 from wsb_snake.trading.end_of_day import EndOfDay
+from wsb_snake.trading.exercise import decline
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import ours
 from wsb_snake.trading.reconciling import Reconciler
@@ -29,7 +31,6 @@ GRID_S = 5
 """Monitor passes lie on this grid of seconds."""
 
 NO_QUOTE_AFTER_S = 60.0
-STREAM_GRACE_S = 30.0
 WATCH_SAVED_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,15 @@ class AlpacaExecutor:
         desk.bell.set()
         return len(claimed | working)
 
+    def cancel_open_orders(self) -> CalledBack:
+        """Call back every working entry of ours and every foreign open option order; closing orders stay."""
+        return call_back(self.desk)
+
+    def do_not_exercise(self, symbol: str) -> str | None:
+        """Queue a do-not-exercise instruction; why not, when it cannot be asked for. The journal has the
+        broker's answer."""
+        return decline(self.desk, symbol)
+
     def should_close_for_eod(self, position: Position) -> bool:
         """Whether a rung of today's end is due for ``position``."""
         return self._state.end_of_day.due(position, self.desk.now()) is not None
@@ -155,6 +165,7 @@ class AlpacaExecutor:
         for poller in desk.pollers.all():
             if poller.replace_if_hung(now):
                 log.warning("poller %s hung and was replaced", poller.name)
+        self._take_calendar()
         self._check_order_fills()
         if desk.ready:
             self._state.reconciler.step()
@@ -178,6 +189,7 @@ class AlpacaExecutor:
 
     def on_trade_update(self, update: TradeUpdate) -> None:
         """A message of the trade_updates stream."""
+        self.desk.stream.heard()
         if update.order.client_order_id in self.desk.book.orders:
             dispatch.take(self.desk, update.order)
         else:
@@ -190,12 +202,18 @@ class AlpacaExecutor:
     def on_stream(self, up: bool) -> None:
         """The trade stream came up or went down; what it missed is read again."""
         desk = self.desk
-        desk.stream_up = up
-        desk.stream_down_since = None if up else desk.stream_down_since or desk.now()
+        desk.stream.connected(up)
         if up:
-            desk.pauses.clear("stream")
             desk.pollers.orders.ask()
             desk.pollers.positions.ask()
+
+    def _take_calendar(self) -> None:
+        """Every deadline follows the broker's newest calendar at once."""
+        reading = self.desk.pollers.calendar.latest
+        if reading is not None and reading.begun_at != self._state.calendar_read:
+            self._state.calendar_read = reading.begun_at
+            self.desk.calendar = reading.value
+            start_up.check_calendar(self.desk)
 
     def _check_order_fills(self) -> None:
         """Apply the newest reading of the broker's orders, the net under the stream."""
@@ -205,7 +223,7 @@ class AlpacaExecutor:
         self._state.orders_read = reading.begun_at
         self.desk.signs.listed((order.client_order_id for order in reading.value), reading.begun_at)
         for order in reading.value:
-            dispatch.take(self.desk, order)
+            dispatch.take(self.desk, order, polled=True)
 
     def _check_exits(self) -> list[datetime]:
         """Look at every held position; moments at which to look again."""
@@ -238,9 +256,7 @@ class AlpacaExecutor:
     def _watch_health(self, now: datetime) -> None:
         """What the passes themselves must notice: silence, losses, a disk that does not write."""
         desk = self.desk
-        down = desk.stream_down_since
-        if down is not None and not desk.stream_up and (now - down).total_seconds() > STREAM_GRACE_S:
-            desk.pauses.set("stream", "the trade stream is down; fills are polled")
+        desk.stream.check()
         if desk.ports.database.writable():
             desk.pauses.clear("journal")
         else:
@@ -323,6 +339,7 @@ class _Connected:
         self.reconciler = Reconciler(self.desk)
         self.end_of_day = EndOfDay(self.desk)
         self.orders_read: datetime | None = None
+        self.calendar_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()
         self.connected_at = self.watches_saved_at = self.desk.now()
 

@@ -7,7 +7,7 @@ around the executor are functions of it.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,12 +25,14 @@ from wsb_snake.trading.breaker_pause import BreakerParts, BreakerPause
 from wsb_snake.trading.broker import (
     Account,
     Broker,
+    BrokerClock,
     BrokerError,
     BrokerOrder,
     BrokerPosition,
     Fatal,
     Withheld,
 )
+from wsb_snake.trading.clock_watch import ClockWatch
 from wsb_snake.trading.disputes import Disputes
 from wsb_snake.trading.eod_guard import EodState
 from wsb_snake.trading.order_ids import OrderIds
@@ -39,10 +41,15 @@ from wsb_snake.trading.pauses import Pauses
 from wsb_snake.trading.pollers import Poller, counts_as_failure
 from wsb_snake.trading.risk_governor import Limits
 from wsb_snake.trading.senders import Senders
+from wsb_snake.trading.stream_watch import StreamWatch
 
 T = TypeVar("T")
 
 BROKER_STALE_S = 60.0
+CALENDAR_BACK = timedelta(days=10)
+CALENDAR_AHEAD = timedelta(days=60)
+CALENDAR_EVERY_S = 900.0
+"""A closure or an early close can be announced while the session runs."""
 
 SENDS = "sends"
 """Endpoint group of what changes something; a list that can be read says nothing about it."""
@@ -72,15 +79,17 @@ class QuoteBoard:
 
 @dataclass(slots=True)
 class Pollers:
-    """The four readers of the broker."""
+    """The readers of the broker."""
 
     positions: Poller[tuple[BrokerPosition, ...]]
     orders: Poller[tuple[BrokerOrder, ...]]
     account: Poller[Account]
     quotes: Poller[dict[str, Quote]]
+    clock: Poller[BrokerClock]
+    calendar: Poller[MarketCalendar]
 
     def all(self) -> tuple[Poller[Any], ...]:
-        return (self.positions, self.orders, self.account, self.quotes)
+        return (self.positions, self.orders, self.account, self.quotes, self.clock, self.calendar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,7 @@ class Ports:
     fetch_quotes: Callable[[tuple[str, ...]], dict[str, Quote]]  # raises BrokerError
     luck: random.Random
     report_error: Callable[[str, Exception], None]
+    underlying_price: Callable[[str], Decimal | None] | None = None  # the last one known, from memory
 
 
 class Desk:
@@ -108,7 +118,8 @@ class Desk:
         self.book = Book(ports.lanes, self.clock, ports.database)
         self.pauses = Pauses(ports.lanes, ports.database)
         self.disputes = Disputes(ports.lanes, self.pauses, self._tell_dispute)
-        self.clock_skew_s: float | None = None  # our clock less the broker's
+        self.stream = StreamWatch(ports.lanes, self.pauses)
+        self.clocks = ClockWatch(self.pauses)
         self.alpaca = self._breaker("alpaca", SENDS)
         self.data = self._breaker("data")
         self.calendar = MarketCalendar()
@@ -121,11 +132,9 @@ class Desk:
         self.asked_at: dict[str, datetime] = {}
         self.ready = False
         self._present_day: tuple[date, datetime, datetime] | None = None
-        self.stream_up = False
         self.quote_stream_up = False
         self.ids = OrderIds(ports.luck)
         self.quote_seen_at: dict[str, datetime] = {}
-        self.stream_down_since: datetime | None = None
         self.last_eod_run_at: datetime | None = None
         self.senders = Senders(ports.lanes, self.bell.set, ports.report_error)
         self.pollers = self._make_pollers()
@@ -188,6 +197,23 @@ class Desk:
             elif quote is not None and quote.bid <= 0 < quote.ask:
                 worth[symbol] = Decimal(0)
         return worth
+
+    # the trade stream and the clock
+
+    @property
+    def stream_up(self) -> bool:
+        """The trade stream is connected."""
+        return self.stream.up
+
+    @property
+    def stream_mute(self) -> bool:
+        """The trade stream is connected and does not tell: whoever owns it should connect anew."""
+        return self.stream.mute
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How far our clock is ahead of the broker's, seconds; None while nobody knows."""
+        return self.clocks.skew_s
 
     # the breakers
 
@@ -254,6 +280,8 @@ class Desk:
             orders=self._poller("orders", broker.open_orders, self._orders_every),
             account=self._poller("account", broker.account, self._account_every),
             quotes=self._poller("quotes", self._poll_quotes, self._quotes_every),
+            clock=self._poller("clock", self.read_clock, self._clock_every),
+            calendar=self._poller("calendar", self.read_calendar, lambda: CALENDAR_EVERY_S),
         )
 
     def _poller(self, name: str, fetch: Callable[[], T], interval: Callable[[], float]) -> Poller[T]:
@@ -271,7 +299,7 @@ class Desk:
     def _orders_every(self) -> float:
         if not self.in_session():
             return 60.0
-        if self.book.view.live_orders():
+        if self.book.view.live_orders() or self.stream.mute:
             return 2.0
         if self.eod_open():
             return 5.0
@@ -279,6 +307,9 @@ class Desk:
 
     def _account_every(self) -> float:
         return 30.0 if self.in_session() else 120.0
+
+    def _clock_every(self) -> float:
+        return 60.0 if self.in_session() else 300.0
 
     def _quotes_every(self) -> float:
         if not self.held_symbols() or not self.in_session():
@@ -288,6 +319,18 @@ class Desk:
     def eod_open(self) -> bool:
         """Today's EOD close has run and flat is not proven yet."""
         return self.eod is not None and self.eod.ran_at is not None and self.eod.proven_at is None
+
+    def read_clock(self) -> BrokerClock:
+        """Ask the broker what time it is, and compare. Raises BrokerError."""
+        asked_at = self.now()
+        told = self.ports.broker.clock()
+        self.clocks.took(asked_at, told.at, self.now())
+        return told
+
+    def read_calendar(self) -> MarketCalendar:
+        """The broker's calendar around today. Raises BrokerError."""
+        today = eastern_date(self.now())
+        return MarketCalendar(self.ports.broker.calendar(today - CALENDAR_BACK, today + CALENDAR_AHEAD))
 
     def _poll_quotes(self) -> dict[str, Quote]:
         symbols = self.held_symbols()

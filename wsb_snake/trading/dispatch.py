@@ -161,7 +161,7 @@ def ask(desk: Desk, client_order_id: str) -> None:
         desk.broker_failed("orders", error)
     else:
         desk.broker_answered("orders")
-        take(desk, found)
+        take(desk, found, polled=True)
 
 
 def _not_found(desk: Desk, order: Order) -> None:
@@ -208,8 +208,12 @@ def _cancel_by_id(desk: Desk, order: BrokerOrder) -> None:
     desk.pollers.positions.ask()
 
 
-def take(desk: Desk, found: BrokerOrder) -> None:
-    """Apply one broker order to ours of the same client_order_id, if the book has it."""
+def take(desk: Desk, found: BrokerOrder, *, polled: bool = False) -> None:
+    """Apply one broker order to ours of the same client_order_id, if the book has it.
+
+    ``polled``: it was read, not streamed; a fill or an end that is new to us is one that the stream
+    should have told.
+    """
     order = desk.book.orders.get(found.client_order_id)
     if order is None:
         return
@@ -220,7 +224,10 @@ def take(desk: Desk, found: BrokerOrder) -> None:
             return
     report = Report(found.status, int(found.filled_qty), found.filled_avg_price, found.id, desk.now())
     with desk.book.change() as commit:
-        commit.change.report(found.client_order_id, report)
+        before = desk.book.orders[found.client_order_id]
+        after = commit.change.report(found.client_order_id, report)
+    if polled and desk.ready and (after.filled_qty > before.filled_qty or before.live > after.live):
+        desk.stream.missed()
 
 
 def _taken(desk: Desk, order: Order, strange: bool) -> None:

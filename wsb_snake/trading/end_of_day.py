@@ -20,11 +20,13 @@ from wsb_snake.trading.closing import claim
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.dispatch import cancel_foreign
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, EodState, advance, read, rungs
+from wsb_snake.trading.eod_reasons import FOREIGN, NO_ANSWER, NOT_BOOKED, why_open
+from wsb_snake.trading.exercise import ExerciseWatch
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.reconciler import ours
+from wsb_snake.trading.reconciler import never_traded, ours
 
 ON_TIME = timedelta(seconds=60)
-NOT_FLAT_AFTER = timedelta(seconds=60)
+NOT_FLAT_AFTER = timedelta(seconds=45)  # so that the first alert is out within the minute
 NOT_FLAT_EVERY = timedelta(seconds=60)
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class EndOfDay:
         self._desk = desk
         self._read_at: datetime | None = None
         self._not_flat_told_at: datetime | None = None
+        self._exercise = ExerciseWatch(desk)
 
     def load(self, conn: sqlite3.Connection) -> None:
         """Take up what an earlier process did."""
@@ -75,6 +78,7 @@ class EndOfDay:
                 self.close_all(session, trigger)
                 self._call_back_foreign(session)
             self._prove(session)
+            self._exercise.check(session)
 
     def close_all(self, session: Session, trigger: str) -> None:
         """The EOD close: every position expiring today; runs and is recorded once a session, always."""
@@ -175,17 +179,31 @@ class EndOfDay:
             )
 
     def _still_open(self, day: date) -> tuple[dict[str, object], ...]:
+        """What stands in contracts expiring on ``day``, by book and broker, each with its reason."""
         desk = self._desk
-        rows = []
-        for position in desk.book.view.watched():
-            if position.expiry != day:
-                continue
-            quote = desk.board.get(position.symbol)
-            why = "no bid" if quote is None or quote.bid <= 0 else "the closing order is not filled yet"
-            rows.append({"symbol": position.symbol, "qty": position.qty, "why": why})
-        if not rows and not desk.broker_fresh():
-            rows.append({"symbol": "the account", "qty": 0, "why": "the broker does not answer"})
-        return tuple(rows)
+        answering, now = desk.broker_age_s() is not None and desk.broker_fresh(), desk.now()
+        rows: dict[str, dict[str, object]] = {}
+        for position in desk.book.view.held():
+            own = [o for o in desk.book.view.orders if o.position_id == position.position_id]
+            if position.expiry == day and (position.qty or any(o.live for o in own)):
+                why = why_open(position, own, desk.board.get(position.symbol), answering, now)
+                rows[position.symbol] = {"symbol": position.symbol, "qty": position.qty, "why": why}
+        positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
+        untouchable = {f.symbol for f in never_traded(() if positions is None else positions.value)}
+        for line in () if positions is None else positions.value:
+            if line.is_option and line.qty > 0 and parse(line.symbol).expiry == day:
+                why = FOREIGN if line.symbol in untouchable else NOT_BOOKED
+                row = {"symbol": line.symbol, "qty": int(line.qty), "why": why if answering else NO_ANSWER}
+                rows.setdefault(line.symbol, row)
+        for order in () if orders is None else orders.value:
+            if order.is_option and order.status in LIVE and parse(order.symbol).expiry == day:
+                why = (
+                    f"somebody's order to {order.side} {order.qty} is still open" if answering else NO_ANSWER
+                )
+                rows.setdefault(order.symbol, {"symbol": order.symbol, "qty": 0, "why": why})
+        if not rows and not answering:
+            return ({"symbol": "the account", "qty": 0, "why": NO_ANSWER},)
+        return tuple(rows[symbol] for symbol in sorted(rows))
 
 
 def _store(change: Change, state: EodState, closing: int) -> None:

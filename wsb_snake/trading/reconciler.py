@@ -18,6 +18,8 @@ from wsb_snake.trading.order_ids import position_of
 from wsb_snake.trading.order_work import BROKER_LAG_S
 from wsb_snake.trading.positions import Position
 
+SHARES = "shares"
+
 SAME_TIME = timedelta(minutes=15)
 """Our time of making an order and the broker's time of getting it lie no further apart."""
 
@@ -70,7 +72,7 @@ def compare(
     """The union of both sides, for readings whose earlier question was asked at ``begun_at``."""
     held = tuple(positions)
     at_broker = tuple(open_orders)
-    foreign = _foreign(held)
+    foreign = never_traded(held)
     untouchable = {item.symbol for item in foreign}
     longs = {p.symbol: p for p in held if p.is_option and p.qty > 0 and p.symbol not in untouchable}
     booked: dict[str, list[Position]] = {}
@@ -108,12 +110,13 @@ def settling(view: BookView, symbol: str, begun_at: datetime) -> bool:
     return False
 
 
-def _foreign(held: tuple[BrokerPosition, ...]) -> tuple[Foreign, ...]:
+def never_traded(held: tuple[BrokerPosition, ...]) -> tuple[Foreign, ...]:
+    """Shares, short options, and long options that could cover one."""
     found = []
     shorts = [p for p in held if p.is_option and p.qty < 0]
     for position in held:
         if not position.is_option:
-            found.append(Foreign(position.symbol, position.qty, "shares"))
+            found.append(Foreign(position.symbol, position.qty, SHARES))
         elif position.qty < 0:
             found.append(Foreign(position.symbol, position.qty, "short option"))
         elif any(_covers(position.symbol, short.symbol) for short in shorts):

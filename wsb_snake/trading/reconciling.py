@@ -5,6 +5,7 @@ A failed reading changes nothing: "unknown" is never "flat". What cannot be expl
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,11 +16,14 @@ from wsb_snake.trading import adoption, dispatch, recovery
 from wsb_snake.trading.broker import BrokerError, BrokerOrder, BrokerPosition
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.reconciler import Findings, Foreign, Shortfall, compare, settling
+from wsb_snake.trading.reconciler import SHARES, Findings, Foreign, Shortfall, compare, settling
 
 FOREIGN_ALERT_EVERY = timedelta(hours=1)
 FOREIGN_ALERT_LAST_HOUR = timedelta(minutes=10)
 LIQUIDATION_BEFORE_CLOSE = timedelta(minutes=60)
+
+FROM_EXERCISE = "shares that an exercise or assignment left; never sold unasked"
+SHARES_BACK = timedelta(days=5)
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ class Reconciler:
         self._desk = desk
         self._done: datetime | None = None
         self._foreign_told_at: datetime | None = None
+        self._foreign_told: frozenset[str] = frozenset()
+        self._shares_asked: dict[str, bool] = {}  # of each share position: whether an exercise left it
 
     def step(self) -> None:
         """Reconcile when there is a pair of readings that has not been looked at yet."""
@@ -124,21 +130,44 @@ class Reconciler:
                 desk.disputes.settle(f"order:{name}")
 
     def _judge(self, foreign: tuple[Foreign, ...]) -> None:
-        """Pause while something stands there that we never trade, or cannot explain."""
+        """Pause while something stands there that we never trade."""
+        foreign = tuple(self._with_origin(item) for item in foreign)
         if foreign:
             listed = ", ".join(f"{item.qty} {item.symbol} ({item.kind})" for item in foreign)
             self._desk.disputes.open("foreign:", f"not ours to trade: {listed}")
             self._tell(foreign)
         else:
             self._foreign_told_at = None
+            self._shares_asked.clear()
             self._desk.disputes.settle("foreign:")
+
+    def _with_origin(self, item: Foreign) -> Foreign:
+        """``item``; of shares it is asked once where they came from."""
+        if item.kind != SHARES:
+            return item
+        if item.symbol not in self._shares_asked:
+            self._desk.senders.offer(f"shares:{item.symbol}", partial(self._ask_shares, item.symbol))
+        return replace(item, kind=FROM_EXERCISE) if self._shares_asked.get(item.symbol) else item
+
+    def _ask_shares(self, symbol: str) -> None:
+        """Look for the exercise or assignment that left shares (on a sender lane)."""
+        desk = self._desk
+        try:
+            told = desk.ports.broker.activities(desk.now() - SHARES_BACK)
+        except BrokerError as error:
+            desk.broker_failed("account", error)
+            return
+        desk.broker_answered("account")
+        self._shares_asked[symbol] = any(a.type == "OPTRD" and _underlying(a.symbol) == symbol for a in told)
 
     def _tell(self, foreign: tuple[Foreign, ...]) -> None:
         now = self._desk.now()
         every = FOREIGN_ALERT_LAST_HOUR if self._last_hour(foreign, now) else FOREIGN_ALERT_EVERY
-        if self._foreign_told_at is not None and now - self._foreign_told_at < every:
+        items = frozenset(f"{item.symbol} {item.kind}" for item in foreign)
+        recent = self._foreign_told_at is not None and now - self._foreign_told_at < every
+        if recent and items <= self._foreign_told:
             return
-        self._foreign_told_at = now
+        self._foreign_told_at, self._foreign_told = now, items
         with self._desk.book.change() as commit:
             commit.change.event(
                 EventKind.FOREIGN_RISK,
@@ -150,3 +179,8 @@ class Reconciler:
         if session is None or not session.close - timedelta(hours=1) <= now < session.close:
             return False
         return any(is_option(f.symbol) and parse(f.symbol).expiry == session.day for f in foreign)
+
+
+def _underlying(symbol: str) -> str:
+    """Of a row about the shares or about the option."""
+    return parse(symbol).underlying if is_option(symbol) else symbol

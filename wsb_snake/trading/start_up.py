@@ -8,13 +8,11 @@ from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.orders import UNSETTLED
 from wsb_snake.trading import dispatch, recovery
-from wsb_snake.trading.broker import Account, Broker
+from wsb_snake.trading.broker import Account
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.pollers import Snapshot
 from wsb_snake.trading.reconciling import Reconciler
 
-CALENDAR_BACK = timedelta(days=10)
-CALENDAR_AHEAD = timedelta(days=60)
 ORDERS_BACK = timedelta(days=10)
 
 log = logging.getLogger(__name__)
@@ -29,9 +27,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
 
 def read_calendar(desk: Desk) -> MarketCalendar:
     """The broker's calendar around today. Raises BrokerError."""
-    today = eastern_date(desk.now())
-    broker: Broker = desk.ports.broker
-    return MarketCalendar(broker.calendar(today - CALENDAR_BACK, today + CALENDAR_AHEAD))
+    return desk.read_calendar()
 
 
 def check_calendar(desk: Desk) -> None:
@@ -56,6 +52,7 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     Orders come first: a fill that they tell of explains a position, never the other way round.
     """
     broker = desk.ports.broker
+    desk.read_clock()
     recent = broker.orders_since(_since(desk) - timedelta(minutes=1))
     begun = desk.now()
     positions = broker.positions()
@@ -72,6 +69,7 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     desk.pollers.account.latest = Snapshot(account, begun, read_at)
     desk.pollers.positions.latest = Snapshot(positions, begun, read_at)
     desk.pollers.orders.latest = Snapshot(open_orders, begun, read_at)
+    desk.disputes.settle("start:")
     reconciler.run(positions, open_orders, begun, recent)
     desk.ready = True
     held = desk.book.view.watched()
