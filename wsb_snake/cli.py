@@ -58,6 +58,21 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--wire", action="store_true", help="in process, but through the vendors' clients")
     demo.set_defaults(command=_demo)
 
+    campaign = commands.add_parser(
+        "campaign", help="many seeded days among faults and crashes, the promises checked at each step"
+    )
+    campaign.add_argument("--days", type=_count, default=20, help="how many days (default 20)")
+    campaign.add_argument("--seed", type=int, default=1)
+    campaign.add_argument("--faults", default="all", metavar="PROFILE", help="which faults (default all)")
+    campaign.add_argument("--crashes", action="store_true", help="let the daemon die and come back as well")
+    campaign.add_argument("--engines", action="store_true", help="the real engines on the seeded market")
+    campaign.add_argument("--jobs", type=_count, default=0, help="processes (default: one a core)")
+    campaign.add_argument("--json", action="store_true", help="print the result as one JSON object, last")
+    campaign.add_argument(
+        "--replay", type=Path, metavar="FILE", help="run the day of a violation's file again"
+    )
+    campaign.set_defaults(command=_campaign)
+
     exchange = commands.add_parser("exchange", help="the embedded exchange as its own process, in real time")
     exchange.add_argument("--port", type=_port, default=18080, help="loopback port (default 18080)")
     exchange.add_argument(
@@ -142,6 +157,30 @@ def _demo(asked: argparse.Namespace) -> int:
     if asked.json:
         print(json.dumps(result.as_json(asked.seed, clock.monotonic() - began)))
     return EXIT_OK if result.open_0dte == 0 and result.eod_flat_proven else EXIT_FAILED
+
+
+def _campaign(asked: argparse.Namespace) -> int:
+    from wsb_snake.backtest.campaign.run import Campaign, CampaignError, replay, run_campaign
+    from wsb_snake.backtest.campaign.words import Progress, summary, violations
+
+    logging.disable(logging.ERROR)  # thousands of injected failures are no news
+    try:
+        if asked.replay is not None:
+            report = replay(asked.replay)
+            print("\n".join(violations(report)) or "the day keeps every promise")
+            return EXIT_FAILED if report.violations else EXIT_OK
+        campaign = Campaign(
+            asked.days, asked.seed, asked.faults, asked.crashes, asked.engines, asked.jobs, Path.cwd()
+        )
+        progress = Progress(asked.days)
+        result = run_campaign(campaign, progress.show)
+        progress.end()
+    except CampaignError as error:
+        return _complain(str(error), EXIT_CONFIG)
+    print(summary(result))
+    if asked.json:
+        print(json.dumps(result))
+    return EXIT_FAILED if result["shortcomings"] else EXIT_OK
 
 
 class _Progress:
@@ -254,6 +293,12 @@ def _seconds(text: str) -> float:
     if not text.isdigit() or not 10 <= int(text) <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 10 to 3600")
     return float(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
 
 
 def _port(text: str) -> int:

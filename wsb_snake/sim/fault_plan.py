@@ -117,7 +117,7 @@ POSSIBLE_CRASHES: tuple[tuple[CrashKind, InFlight], ...] = tuple(
     (kind, state) for kind in CrashKind for state in InFlight if (kind, state) not in _IMPOSSIBLE
 )
 
-AIMED, LOOSE, AIMED_CRASHES = 22, 14, 3
+AIMED, LOOSE, AIMED_CRASHES = 32, 20, 4
 """Faults that wait for a stage, faults that wait for an hour, and crashes, of one day."""
 
 

@@ -57,6 +57,7 @@ class DayPlan:
     number: int
     profile: str
     crashes: bool
+    engines: bool = False
 
     @property
     def wire(self) -> bool:
@@ -72,6 +73,7 @@ class DayPlan:
 class DayReport:
     """What one day came to."""
 
+    seed: int
     number: int
     wire: bool
     positions: int = 0
@@ -119,7 +121,7 @@ class _Day:
         self._site = self._make_site(stream, rules)
         self._outside = Outside(self._site, market, self._faults, random.Random(f"{seed}:outside"))
         self._attempts: list[Attempt] = plan_attempts(market, random.Random(f"{seed}:hunter"))
-        self._report = DayReport(plan.number, plan.wire)
+        self._report = DayReport(plan.seed, plan.number, plan.wire)
         self._checker = Checker(self._exchange, market, self._faults, self._outside, self._site.chat)
         self._process: Incarnation | None = None
         self._reader: InFlightReader | None = None
@@ -228,6 +230,7 @@ class _Day:
         now = self._clock.monotonic()
         if self._died or now >= self._ends:
             return True
+        self._checker.findings.step += 1
         view = self._book.view
         if view is not self._seen or now >= self._next_look:
             self._seen = view

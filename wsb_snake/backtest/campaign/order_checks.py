@@ -135,17 +135,14 @@ class OrderChecks:
         minute = sum(entry.at > now - timedelta(minutes=1) for entry in entries)
         day = sum((self._cost(entry) for entry in entries), Decimal(0))
         name = parse(newest.ticket.symbol).underlying
-        alive = [entry for entry in entries if self._stands(entry)]
-        ticker = sum(
-            (self._cost(entry) for entry in alive if parse(entry.ticket.symbol).underlying == name),
-            Decimal(0),
-        )
+        standing = {entry.ticket.symbol for entry in entries if self._stands(entry)}
+        ticker = sum((self._at_risk(s) for s in standing if parse(s).underlying == name), Decimal(0))
         return [
             (newest.dollars <= limits.trade_dollars, f"${newest.dollars} in one trade"),
             (minute <= limits.orders_minute, f"{minute} entry orders within a minute"),
             (len(entries) <= limits.orders_day, f"{len(entries)} entry orders today"),
             (day <= limits.day_dollars, f"${day} of premium today"),
-            (len(alive) <= limits.positions, f"{len(alive)} positions"),
+            (len(standing) <= limits.positions, f"{len(standing)} positions"),
             (ticker <= limits.ticker_dollars, f"${ticker} in {name}"),
         ]
 
@@ -162,6 +159,15 @@ class OrderChecks:
         if order is None:
             return self._underway(entry)
         return order.open or (order.filled_qty > 0 and self._exchange.account.qty(entry.ticket.symbol) > 0)
+
+    def _at_risk(self, symbol: str) -> Decimal:
+        """Premium in one contract: what is held at its average price, and what still works at its limit."""
+        holding = self._exchange.account.holding(symbol)
+        held = Decimal(0) if holding is None else holding.cost_basis
+        mine = [entry for entry in self._entries if entry.ticket.symbol == symbol]
+        working = (order.reserved for order in map(self._order, mine) if order is not None)
+        unborn = mine[-1].dollars if self._order(mine[-1]) is None else Decimal(0)
+        return held + sum(working, Decimal(0)) + unborn
 
     def _underway(self, entry: _Entry) -> bool:
         """Not at the exchange: it may be on its way for a moment, then it never arrived."""

@@ -9,12 +9,12 @@ def drill_settings(luck: random.Random) -> dict[str, object]:
     return {
         "wsb_snake_cutoff_flatten": luck.random() < 0.6,
         "wsb_snake_scalp_minutes": luck.choice((3, 12, 45)),
-        "wsb_snake_max_trade_dollars": Decimal(luck.choice((250, 400, 400, 700))),
-        "wsb_snake_max_day_dollars": Decimal(luck.choice((2500, 6000, 6000, 6000))),
+        "wsb_snake_max_trade_dollars": Decimal(luck.choice((250, 300, 400, 700))),
+        "wsb_snake_max_day_dollars": Decimal(luck.choice((4000, 6000, 6000, 6000))),
         "wsb_snake_max_ticker_dollars": Decimal(luck.choice((800, 2000))),
         "wsb_snake_max_positions": luck.choice((3, 5, 5)),
         "wsb_snake_max_orders_minute": luck.choice((3, 6, 6)),
-        "wsb_snake_max_orders_day": luck.choice((15, 60, 60)),
+        "wsb_snake_max_orders_day": luck.choice((25, 60, 60, 60)),
         "wsb_snake_max_entries_per_signal": luck.choice((1, 2)),
-        "wsb_snake_max_daily_loss_dollars": Decimal(luck.choice((200, 600, 600))),
+        "wsb_snake_max_daily_loss_dollars": Decimal(luck.choice((300, 600, 600))),
     }

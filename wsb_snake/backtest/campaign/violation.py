@@ -33,9 +33,10 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One promise that was not kept, when and how."""
+    """One promise that was not kept, when (also as the day's ``step``) and how."""
 
     promise: Promise
+    step: int
     at: datetime
     text: str
 
@@ -45,6 +46,7 @@ class Findings:
     """What a day's checks came to. ``checked`` counts how often a premise was true."""
 
     clock: Clock
+    step: int = 0
     violations: list[Violation] = field(default_factory=list)
     checked: Counter[Promise] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
@@ -53,4 +55,4 @@ class Findings:
         """Count one check, and note it when ``kept`` is false."""
         self.checked[promise] += 1
         if not kept:
-            self.violations.append(Violation(promise, self.clock.now(), text))
+            self.violations.append(Violation(promise, self.step, self.clock.now(), text))
