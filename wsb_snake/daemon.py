@@ -162,7 +162,6 @@ class Daemon:
         if self.account is None:
             raise RuntimeError("connect_account comes first")
         self.executor.read_calendar()
-        self._day.calendar_was_read()
         self.executor.agree(self.account)
         self._record_start()
         self.flags["day"].set()

@@ -1,4 +1,4 @@
-"""The day as a lane: the calendar, the contracts, the word that we are awake, and the report."""
+"""The day as a lane: its contracts, the word that we are awake, and the report."""
 
 import logging
 import sqlite3
@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 
 from wsb_snake.config import Settings
 from wsb_snake.core.calendar import Session
-from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.events import EventKind
 from wsb_snake.daemon_start import wall
 from wsb_snake.daily import daily_report, report_due_at
@@ -20,8 +19,6 @@ from wsb_snake.trading.broker import Account, Broker, BrokerError
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 
 AWAKE_BEFORE_OPEN = timedelta(minutes=30)
-CALENDAR_EVERY = timedelta(minutes=55)
-"""A closure announced during the day is known within the hour, also when a minute's look is missed."""
 
 Journal = Callable[[EventKind, Mapping[str, object], Callable[[sqlite3.Connection], None] | None], object]
 
@@ -47,7 +44,6 @@ class Day:
         self._hunt = hunt
         self._journal = journal
         self._awake_for: str | None = None
-        self._calendar_read_at: datetime | None = None
 
     def load(self, conn: sqlite3.Connection) -> None:
         self._awake_for = get_meta(conn, "awake_for")
@@ -55,7 +51,6 @@ class Day:
     def turn(self, account: Account | None) -> datetime | None:
         """Wake for the session, and report after it; when to be called again."""
         desk, now = self._executor.desk, self._executor.desk.now()
-        self._refresh_calendar(now)
         session = desk.session()
         if session is None:
             return now + timedelta(minutes=10)
@@ -67,26 +62,6 @@ class Day:
         moments = (wakes_at, report_due_at(session))
         ahead = [moment for moment in moments if moment > now]
         return min([*ahead, now + timedelta(minutes=1)])
-
-    def calendar_was_read(self) -> None:
-        self._calendar_read_at = self._executor.desk.now()
-
-    def _refresh_calendar(self, now: datetime) -> None:
-        """Read the broker's calendar anew; a change of today's hours moves every deadline."""
-        desk, read_at = self._executor.desk, self._calendar_read_at
-        same_day = read_at is not None and eastern_date(read_at) == eastern_date(now)
-        if read_at is None or (same_day and now - read_at < CALENDAR_EVERY):
-            return
-        before = desk.session()
-        try:
-            self._executor.read_calendar()
-        except BrokerError as error:
-            log.warning("the broker's calendar cannot be read anew: %s", error)
-            return
-        self.calendar_was_read()
-        if desk.session() != before:
-            log.warning("the broker's calendar changed: %s, before %s", desk.session(), before)
-            desk.bell.set()
 
     def _wake_for(self, session: Session, owner: Account) -> None:
         """Once a session: the day's contracts, and the word that we are awake."""

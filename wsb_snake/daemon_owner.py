@@ -35,7 +35,14 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
     if verb == "eod":
         executor.run_eod_check("owner")
         return "EOD check ran"
-    raise CommandRefused("not available yet")
+    if verb == "cancel":
+        return executor.cancel_open_orders().text()
+    if verb == "dne":
+        why_not = executor.do_not_exercise(argument or "")
+        if why_not is not None:
+            raise CommandRefused(why_not)
+        return f"do-not-exercise for {argument} is on its way; the broker's answer comes as an alert"
+    raise CommandRefused("the daemon knows no such verb")
 
 
 def _halt(executor: AlpacaExecutor) -> str:

@@ -50,6 +50,7 @@ def commands(desk: RecordingDesk) -> Commands:
         ("eod", None, (Verb.EOD, None)),
         ("close", CALL, (Verb.CLOSE, CALL)),
         ("close", "qqq", (Verb.CLOSE, "QQQ")),
+        ("dne", CALL.lower(), (Verb.DNE, CALL)),
     ],
 )
 def test_a_good_command_reaches_the_desk_in_one_form(
@@ -68,6 +69,8 @@ def test_a_good_command_reaches_the_desk_in_one_form(
         ("close", None, "needs the OCC symbol or the ticker"),
         ("close", "IWM", "no position in the ticker IWM; held: QQQ261123P00500000, SPY261123C00600000"),
         ("close", "SPY261123C00601000", "no position in the contract"),
+        ("dne", None, "dne needs the OCC symbol of"),
+        ("dne", "SPY", "no position in the ticker SPY"),
         ("halt", "now", "halt takes no argument"),
         ("status", "x", "status takes json or nothing"),
         ("sell", None, "unknown command 'sell'; there are status, flatten"),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from wsb_snake.core.health import Facts
 from wsb_snake.core.lanes import Promise
-from wsb_snake.core.occ import is_option
+from wsb_snake.core.occ import is_option, parse
 from wsb_snake.daemon_owner import CommandRefused
 from wsb_snake.owner.status import status_json, status_text
 
@@ -26,6 +26,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     CLOSE = "close"
     EOD = "eod"
+    DNE = "dne"
 
 
 FLATTEN_SCOPES = ("0dte", "all")
@@ -42,7 +43,7 @@ class Desk(Protocol):
         """Enqueue; the promise gives one line about what was done, or fails with CommandError.
 
         ``argument``: for flatten ``0dte`` or ``all``; for close an OCC symbol, or a ticker, which means
-        every position held in it; else None. Never asked for status.
+        every position held in it; for dne an OCC symbol; else None. Never asked for status.
         """
         ...
 
@@ -62,7 +63,7 @@ class Commands:
         """Do ``verb`` within about 3 s; what takes longer goes on, and the answer says so."""
         try:
             known = _verb(verb)
-            checked = self._checked(known, (argument or "").strip() or None)
+            checked = self.checked(known, (argument or "").strip() or None)
             if known is Verb.STATUS:
                 facts = self._read_facts()
                 return Answer(True, json.dumps(status_json(facts)) if checked else status_text(facts))
@@ -72,8 +73,28 @@ class Commands:
         except TimeoutError:
             return Answer(True, f"{verb}: taken, still at work; see status")
 
-    def _checked(self, verb: Verb, argument: str | None) -> str | None:
-        """The argument in the form that ``Desk.ask`` wants. Raises CommandError."""
+    def describe(self, verb: Verb, argument: str | None) -> str:
+        """What the verb with a checked ``argument`` would do, for somebody who must confirm it."""
+        facts = self._read_facts()
+        if verb is Verb.CANCEL:
+            return "This cancels every open entry of ours and every other open option order."
+        if verb is Verb.DNE:
+            return f"This tells the broker not to exercise {argument}; it cannot be taken back."
+        today = None if facts.session is None else facts.session.day
+        hit = [
+            position
+            for position in facts.positions
+            if position.qty > 0
+            and (
+                argument in {"all", position.symbol, position.underlying}
+                or (argument == "0dte" and parse(position.symbol).expiry == today)
+            )
+        ]
+        listed = ", ".join(f"{position.qty} × {position.symbol}" for position in hit)
+        return f"This sells {listed}." if listed else "At present there is nothing to sell."
+
+    def checked(self, verb: Verb, argument: str | None) -> str | None:
+        """The argument (stripped, or None) in the form that ``Desk.ask`` wants. Raises CommandError."""
         if verb is Verb.FLATTEN:
             scope = (argument or FLATTEN_SCOPES[0]).lower()
             if scope not in FLATTEN_SCOPES:
@@ -83,19 +104,22 @@ class Commands:
             if argument not in (None, "json"):
                 raise CommandError(f"status takes json or nothing, not {argument!r}")
             return argument
-        if verb is Verb.CLOSE:
-            return self._held(argument)
+        if verb in {Verb.CLOSE, Verb.DNE}:
+            return self._held(verb, argument)
         if argument is not None:
             raise CommandError(f"{verb} takes no argument")
         return None
 
-    def _held(self, argument: str | None) -> str:
+    def _held(self, verb: Verb, argument: str | None) -> str:
+        what = "OCC symbol or the ticker" if verb is Verb.CLOSE else "OCC symbol"
         if argument is None:
-            raise CommandError("close needs the OCC symbol or the ticker of a position that is held")
+            raise CommandError(f"{verb} needs the {what} of a position that is held")
         name = argument.upper()
         positions = self._read_facts().positions
         symbols = sorted({position.symbol for position in positions})
-        if name in symbols or name in {position.underlying for position in positions}:
+        if name in symbols:
+            return name
+        if verb is Verb.CLOSE and name in {position.underlying for position in positions}:
             return name
         kind = "contract" if is_option(name) else "ticker"
         held = f"held: {', '.join(symbols)}" if symbols else "nothing is held"

@@ -1,6 +1,7 @@
-"""Health and status over HTTP: read-only, from memory, on loopback.
+"""Health, status and commands over HTTP, on loopback.
 
-Handlers take no lock and touch neither database nor network, so they answer while all else hangs.
+What shows takes no lock and touches neither database nor network, so it answers while all else hangs;
+nothing changes by GET.
 """
 
 import http.client
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 
-from flask import Flask, Response, jsonify, render_template_string
+from flask import Blueprint, Flask, Response, jsonify, render_template_string
 from waitress import wasyncore
 from waitress.server import create_server
 from werkzeug.exceptions import HTTPException
@@ -26,13 +27,15 @@ from wsb_snake.owner.status import (
 )
 
 LOOPBACK = ("127.0.0.1", "localhost")  # werkzeug 3.1 cannot trust an IPv6 literal, so IPv4 only
-MAX_BODY = 1024  # nothing here reads one
+MAX_BODY = 1024
 THREADS = 4
 CONNECTIONS = 64
 IDLE_S = 10
 STOP_S = 5
 POLL_S = 0.2
 PROBE_S = 2.0
+
+_EXPLAINED = frozenset({401, 403})
 
 _HEADERS = (
     ("Cache-Control", "no-store"),
@@ -90,14 +93,19 @@ class WebError(Exception):
     """The server cannot start; the text is one line for the owner."""
 
 
-def create_app(read_facts: Callable[[], Facts], host: str = LOOPBACK[0]) -> Flask:
-    """``GET /health``, ``/api/status`` and ``/status``.
+def create_app(
+    read_facts: Callable[[], Facts], host: str = LOOPBACK[0], commands: Blueprint | None = None
+) -> Flask:
+    """``GET /health``, ``/api/status`` and ``/status``, and the routes of ``web_commands``.
 
     ``read_facts`` reads memory only. Requests under another name than loopback's or ``host`` (the
     address that is bound) are refused, which stops DNS rebinding.
     """
     app = Flask(__name__, static_folder=None)
     app.config.update(TRUSTED_HOSTS=[*LOOPBACK, host], MAX_CONTENT_LENGTH=MAX_BODY)
+
+    if commands is not None:
+        app.register_blueprint(commands)
 
     @app.get("/health")
     def health() -> tuple[Response, int]:
@@ -115,7 +123,8 @@ def create_app(read_facts: Callable[[], Facts], host: str = LOOPBACK[0]) -> Flas
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> tuple[Response, int]:
         code = error.code or 500
-        return jsonify(error=error.name, status=code), code
+        said = {"text": error.description} if code in _EXPLAINED else {}
+        return jsonify(error=error.name, status=code, **said), code
 
     @app.after_request
     def harden(response: Response) -> Response:

@@ -1,0 +1,131 @@
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.owner.sample import CALL, PUT, facts, position
+from tests.owner.test_commands import RecordingDesk
+from wsb_snake.core.health import Facts
+from wsb_snake.owner.commands import CommandError, Commands, Verb
+from wsb_snake.owner.confirm import MOST, VALID_S, Confirmations
+from wsb_snake.owner.web import create_app
+from wsb_snake.owner.web_commands import CONFIRMED, OFFERED, command_routes
+
+TOKEN = "a-secret-of-the-owner"
+
+
+def held() -> Facts:
+    later = position("SPY261218C00600000", position_id="p3", qty=1)
+    return facts(positions=(position(), position(PUT, position_id="p2", qty=5), later))
+
+
+class Web:
+    def __init__(self, token: str | None = TOKEN) -> None:
+        self.desk = RecordingDesk()
+        self.now = 100.0
+        routes = command_routes(Commands(self.desk, held), token, lambda: self.now)
+        self.client: FlaskClient = create_app(held, commands=routes).test_client()
+
+    def post(self, verb: str, token: str | None = TOKEN, **body: object) -> TestResponse:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return self.client.post(f"/api/{verb}", json=body or None, headers=headers)
+
+
+@pytest.fixture
+def web() -> Web:
+    return Web()
+
+
+@pytest.mark.parametrize("verb", [verb for verb in OFFERED if verb not in CONFIRMED])
+def test_what_sells_nothing_is_done_at_once(web: Web, verb: Verb) -> None:
+    answer = web.post(verb)
+    assert (answer.status_code, answer.get_json()) == (200, {"ok": True, "text": f"{verb} done"})
+    assert web.desk.asked == [(verb, None)]
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "asked", "says"),
+    [
+        ("flatten", None, "0dte", f"This sells 2 × {CALL}, 5 × {PUT}."),
+        ("flatten", "ALL", "all", "1 × SPY261218C00600000"),
+        ("close", "qqq", "QQQ", f"This sells 5 × {PUT}."),
+        ("cancel", None, None, "This cancels every open entry"),
+    ],
+)
+def test_what_cannot_be_undone_takes_two_posts(
+    web: Web, verb: str, argument: str | None, asked: str | None, says: str
+) -> None:
+    body = {} if argument is None else {"argument": argument}
+    first = web.post(verb, **body)
+    told = first.get_json()
+    assert first.status_code == 202 and says in told["text"]
+    assert web.desk.asked == []
+    second = web.post(verb, **body, confirm=told["confirm"])
+    assert (second.status_code, second.get_json()["ok"]) == (200, True)
+    assert web.desk.asked == [(Verb(verb), asked)]
+    third = web.post(verb, **body, confirm=told["confirm"])
+    assert third.status_code == 409
+    assert len(web.desk.asked) == 1
+
+
+def test_a_confirm_is_for_its_own_command_and_for_30_s(web: Web) -> None:
+    narrow = web.post("flatten").get_json()["confirm"]
+    assert web.post("flatten", argument="all", confirm=narrow).status_code == 409
+    assert web.post("flatten", confirm=narrow).status_code == 409, "a wrong use spends it"
+    late = web.post("flatten").get_json()["confirm"]
+    web.now += VALID_S
+    assert web.post("flatten", confirm=late).status_code == 409
+    assert web.post("flatten", confirm="é").status_code == 409
+    assert web.desk.asked == []
+
+
+def test_open_questions_are_bounded() -> None:
+    questions = Confirmations(lambda: 0.0)
+    tokens = [questions.ask("cancel", None) for _ in range(MOST + 1)]
+    assert not questions.take(tokens[0], "cancel", None)
+    assert questions.take(tokens[1], "cancel", None)
+
+
+@pytest.mark.parametrize("verb", OFFERED)
+@pytest.mark.parametrize(
+    ("set_token", "sent", "code", "says"),
+    [
+        (None, None, 403, "no control token is set"),
+        (None, "", 403, "no control token is set"),
+        (TOKEN, None, 401, "missing or wrong"),
+        (TOKEN, TOKEN[:-1], 401, "missing or wrong"),
+        (TOKEN, "wr\u00f6ng", 401, "missing or wrong"),
+    ],
+)
+def test_without_the_token_nothing_is_asked(
+    verb: str, set_token: str | None, sent: str | None, code: int, says: str
+) -> None:
+    web = Web(set_token)
+    answer = web.post(verb, sent)
+    assert (answer.status_code, says in answer.get_json()["text"]) == (code, True)
+    assert TOKEN not in answer.get_data(as_text=True)
+    assert web.desk.asked == []
+
+
+@pytest.mark.parametrize("verb", OFFERED)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_nothing_changes_but_by_post(web: Web, verb: str, method: str) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert web.client.open(f"/api/{verb}", method=method, headers=headers).status_code == 405
+    assert web.desk.asked == []
+
+
+def test_wrong_bodies_and_arguments_are_one_clear_line(web: Web) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for body in (b"[1]", b"{", b'{"verb": "x"}', b'{"argument": 1}', b'{"confirm": []}'):
+        answer = web.client.post("/api/flatten", data=body, headers=headers, content_type="application/json")
+        assert answer.status_code == 400, body
+    answer = web.post("close", argument="IWM")
+    assert answer.status_code == 400 and "no position in the ticker IWM" in answer.get_json()["text"]
+    assert web.post("dne", argument=CALL).status_code == 404
+    assert web.desk.asked == []
+
+
+def test_a_refusal_of_the_daemon_is_passed_on(web: Web) -> None:
+    web.desk.refusal = CommandError("the calendar still disagrees")
+    answer = web.post("resume")
+    assert (answer.status_code, answer.get_json()["text"]) == (409, "the calendar still disagrees")

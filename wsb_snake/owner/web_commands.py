@@ -1,0 +1,69 @@
+"""Commands over HTTP: ``POST /api/<verb>`` with the control token, and a second POST for what sells.
+
+POST /api/flatten  {"argument": "all"}                       -> 202 {"text": ..., "confirm": "..."}
+POST /api/flatten  {"argument": "all", "confirm": "..."}     -> 200 {"ok": true, "text": ...}
+"""
+
+import hmac
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
+
+from wsb_snake.owner.commands import CommandError, Commands, Verb
+from wsb_snake.owner.confirm import VALID_S, Confirmations
+
+OFFERED = (Verb.HALT, Verb.RESUME, Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE, Verb.EOD)
+CONFIRMED = frozenset({Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE})
+
+Answered = tuple[Response, int]
+
+
+def command_routes(commands: Commands, token: str | None, monotonic: Callable[[], float]) -> Blueprint:
+    """The routes. Without a ``token`` every one answers 403."""
+    routes = Blueprint("commands", __name__)
+    questions = Confirmations(monotonic)
+
+    def run(name: str) -> Answered:
+        _authorise(token)
+        argument, confirm = _body()
+        verb = Verb(name)
+        try:
+            checked = commands.checked(verb, argument)
+        except CommandError as error:
+            return jsonify(ok=False, text=str(error)), 400
+        if verb in CONFIRMED:
+            if confirm is None:
+                again = f"Send it again with this confirm within {VALID_S:.0f} s."
+                text = f"{commands.describe(verb, checked)} {again}"
+                return jsonify(text=text, confirm=questions.ask(verb, checked)), 202
+            if not questions.take(confirm, verb, checked):
+                return jsonify(ok=False, text="this confirm is used, too old or for another command"), 409
+        answer = commands.run(verb, argument)
+        return jsonify(ok=answer.ok, text=answer.text), 200 if answer.ok else 409
+
+    for verb in OFFERED:
+        routes.add_url_rule(f"/api/{verb}", str(verb), run, methods=["POST"], defaults={"name": str(verb)})
+    return routes
+
+
+def _authorise(token: str | None) -> None:
+    """Raises Forbidden and Unauthorized."""
+    if token is None:
+        raise Forbidden("no control token is set")
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        raise Unauthorized("the control token is missing or wrong")
+
+
+def _body() -> tuple[str | None, str | None]:
+    """``argument`` and ``confirm``. Raises BadRequest."""
+    fields = request.get_json(silent=True) if request.content_length else {}
+    if not isinstance(fields, dict) or not fields.keys() <= {"argument", "confirm"}:
+        raise BadRequest('expected {"argument": text, "confirm": text} or an empty body')
+    argument, confirm = fields.get("argument"), fields.get("confirm")
+    if not (argument is None or isinstance(argument, str)) or not (
+        confirm is None or isinstance(confirm, str)
+    ):
+        raise BadRequest("argument and confirm are text")
+    return (argument or "").strip() or None, confirm
