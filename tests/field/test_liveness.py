@@ -135,6 +135,19 @@ def test_06d_a_quote_stream_that_is_up_and_mute_does_not_disarm_the_stop(tmp_pat
         assert w.outcomes()[0]["exit_reason"] == "stop"
 
 
+def test_06e_a_trade_stream_that_is_up_and_mute_is_noticed(tmp_path: Path) -> None:
+    """Fills that only polling finds prove that the stream says nothing any more."""
+    with world(tmp_path) as w:
+        w.open()
+        w.run(20)
+        w.lose_updates = True
+        w.price("0.80", "0.84")
+        w.until(w.outcomes, 60)
+        w.until(lambda: "stream" in w.paused(), 60)
+        assert w.enter(SPY_PUT, "two") is None
+        assert any("stream" in text for text in w.alerts())
+
+
 # 27: the chat
 
 

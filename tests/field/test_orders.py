@@ -105,6 +105,26 @@ def test_10_the_next_order_asks_for_what_is_left_not_for_the_first_quantity(tmp_
 # 11, 12: cancels
 
 
+def test_11_a_cancel_that_is_never_confirmed_is_asked_again_told_and_no_second_order_goes_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders hung in their cancel for minutes, and nobody knew."""
+    with world(tmp_path) as w:
+        position = w.open()
+        monkeypatch.setattr(w.feed, "holds_cancel", lambda order, at: order.side == "sell")
+        hard_to_sell(w)
+        alpaca_executor.execute_exit(position.position_id, ExitReason.STOP)
+        w.until(lambda: w.own("sell") and w.own("sell")[0].status is SimStatus.PENDING_CANCEL, 20)
+        w.run(120)
+        assert len(w.own("sell")) == 1  # it may still fill
+        cancels = [at for name, at, _ in w.broker.calls if name == "cancel"]
+        assert 5 <= len(cancels) <= 60
+        assert [text for text in w.alerts() if "the cancel of the order to sell" in text]
+        monkeypatch.setattr(w.feed, "holds_cancel", lambda order, at: False)
+        w.until(w.outcomes, 30)
+        assert sold(w) == position.qty
+
+
 def test_11b_a_stuck_cancel_that_fills_after_all_is_the_sale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
