@@ -16,9 +16,10 @@ from typing import Protocol
 from wsb_snake import daemon_owner
 from wsb_snake.collectors.market_data import DataError, MarketData
 from wsb_snake.config import Settings
+from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_text
 from wsb_snake.core.events import EventKind
-from wsb_snake.core.health import Facts
+from wsb_snake.core.health import DATA_LIMIT_S, Facts
 from wsb_snake.core.heartbeats import Heartbeats
 from wsb_snake.core.lane_loop import NETWORK_S, LaneSpec
 from wsb_snake.core.lanes import Flag, Lanes, Promise
@@ -96,6 +97,7 @@ class Daemon:
                 self._fetch_quotes,
                 world.luck,
                 world.report_error,
+                world.market.last_price,
             )
         )
         self.hunt = ScalperHunt(world.settings, world.market, executor, world.database)
@@ -240,12 +242,24 @@ class Daemon:
         session, now = self.executor.desk.session(), self.executor.desk.now()
         if session is None or now >= session.close:
             return now + timedelta(minutes=10)
-        if now >= session.open and self.executor.desk.ready:
+        if now >= session.open and self.executor.desk.ready and self.hunt.names:
             try:
                 self.hunt.step(session, now)
             except DataError as error:
                 log.warning("no bars: %s", error)
+                self.executor.desk.data_failed(str(error))
+            else:
+                self._judge_data(session, now)
         return max(_next_step(now, session.open, SCAN_EVERY, SCAN_OFFSET), session.open + SCAN_OFFSET)
+
+    def _judge_data(self, session: Session, now: datetime) -> None:
+        """Data that arrive and are old are no data; the first bar of a session takes its minute."""
+        age_s = self.world.market.data_age_s(now)
+        if age_s is not None and age_s <= DATA_LIMIT_S:
+            self.executor.desk.data_answered()
+        elif (now - session.open).total_seconds() > DATA_LIMIT_S:
+            old = "there is none" if age_s is None else f"it ended {age_s:.0f} s ago"
+            self.executor.desk.data_failed(f"the newest bar is stale: {old}")
 
     def run_pipeline(self) -> datetime | None:
         """Every ten minutes: the market's mood, and another look at the end of day."""

@@ -68,9 +68,10 @@ def gather(sources: Sources) -> Facts:
         broker_open=() if shown is None else shown.open_symbols,
         trading_paused=bool(reasons),
         pause_reasons=reasons,
-        heartbeats=sources.heartbeats.ages(),
+        heartbeats=_signs_of_life(sources, desk, now),
         monitor_age_s=None if sources.monitor_at is None else (now - sources.monitor_at).total_seconds(),
         broker_age_s=desk.broker_age_s(),
+        clock_skew_s=desk.clock_skew_s,
         data_age_s=sources.market.data_age_s(now),
         stream_up=desk.stream_up,
         chat_up=sources.chat_up,
@@ -82,6 +83,17 @@ def gather(sources: Sources) -> Facts:
         day_pnl=sources.executor.day_pnl(),
         last_event=desk.book.last_event,
     )
+
+
+def _signs_of_life(sources: Sources, desk: Desk, now: datetime) -> dict[str, float]:
+    """Every lane's last beat, each poller's last answered question, and the oldest job of the others."""
+    polled = {f"poll-{poller.name}": poller.age_s(now) for poller in desk.pollers.all()}
+    return {
+        **sources.heartbeats.ages(),
+        **{name: age for name, age in polled.items() if age is not None},
+        "senders": desk.senders.oldest_s(),
+        "db-writer": sources.database.oldest_waiting_s(),
+    }
 
 
 def _at_broker(desk: Desk) -> Reading | None:

@@ -20,6 +20,7 @@ import schedule
 from wsb_snake.config import ConfigError, Settings
 from wsb_snake.core import logs, systemd
 from wsb_snake.core.clock import SystemClock
+from wsb_snake.core.health import Status, verdict
 from wsb_snake.core.lane_loop import LaneSpec, run_lane
 from wsb_snake.core.lanes import Flag, ThreadLanes
 from wsb_snake.core.process_lock import AlreadyRunning, LockUnavailable
@@ -27,6 +28,7 @@ from wsb_snake.daemon import Daemon, World
 from wsb_snake.daemon_start import StartRefused, clock_for, directory_lock
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseClosed, DatabaseTooNew
+from wsb_snake.notifications.dead_man import EVERY_S, DeadMan
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.control import ControlError, ControlServer, ControlUnavailable
 from wsb_snake.owner.web import WebError, WebServer, answers, create_app
@@ -41,6 +43,7 @@ SWITCH_INTERVAL_S = 0.0005
 """So that a lane that decodes JSON does not hold up an exit (measured: p99 1.6 s without)."""
 
 LAST_WORDS_S = 4.0
+RENEW_EVERY_S = 60.0
 LANE_END_S = 1.5
 OUTBOX_LANES = ("journal", "telegram")
 
@@ -86,6 +89,7 @@ class _Process:
         self._stopping = Flag(self._lanes, "stopping")
         self._refusal: StartRefused | None = None
         self._web_port: int | None = None
+        self._renewed_at = -RENEW_EVERY_S
         self._database = Database(settings.db_path, self._lanes)
         chat = connect_chat(settings)
         self._chat = chat
@@ -159,11 +163,20 @@ class _Process:
         alpaca_executor.start()
         streams.start()
         self._stack.callback(streams.stop)
+        self._streams = streams
         lanes.spawn("start", self._start.run)
+        if self._settings.wsb_snake_heartbeat_url is not None:
+            lanes.spawn("dead-man", partial(self._ping, DeadMan(self._settings.wsb_snake_heartbeat_url)))
 
     def _run_lane(self, spec: LaneSpec) -> None:
         run_lane(self._lanes, spec, self._stopping, self._daemon.heartbeats.beat, self._report)
         self._over[spec.name].set()
+
+    def _ping(self, switch: DeadMan) -> None:
+        """Tell the dead man's switch once a minute, while healthy and only then."""
+        while not self._stopping.wait(EVERY_S):
+            if verdict(self._daemon.facts())[0] is Status.HEALTHY:
+                switch.ping()
 
     def _health_answers(self) -> bool:
         return self._web_port is not None and answers(self._settings.wsb_snake_http_host, self._web_port)
@@ -193,6 +206,15 @@ class _Process:
         while not self._stopping.wait(1.0):
             schedule.run_pending()
             watchdog.step()
+            self._renew_mute_stream()
+
+    def _renew_mute_stream(self) -> None:
+        """A stream that is connected and does not tell is connected anew, once a minute at most."""
+        now = self._lanes.clock.monotonic()
+        if alpaca_executor.desk.stream_mute and now - self._renewed_at >= RENEW_EVERY_S:
+            self._renewed_at = now
+            log.warning("the trade stream is mute, connecting anew")
+            self._streams.renew_trades()
 
     def _end(self) -> int:
         """Say what is left unwatched, hand out the last alerts, and let go; within 10 s."""

@@ -79,9 +79,14 @@ class Streams:
 
     def __init__(self, settings: Settings, lanes: Lanes, sinks: Sinks) -> None:
         key, secret = settings.require_keys()
-        self.trades = AlpacaTradeStream(
-            key, secret, settings.stream_url, lanes.clock, sinks.update, sinks.trade_state, _malformed
-        )
+
+        def trades() -> AlpacaTradeStream:
+            return AlpacaTradeStream(
+                key, secret, settings.stream_url, lanes.clock, sinks.update, sinks.trade_state, _malformed
+            )
+
+        self._make_trades = trades
+        self.trades = trades()
         self.quotes: OptionQuoteStream | None = None
         if settings.alpaca_option_stream_url:
             self.quotes = OptionQuoteStream(
@@ -90,6 +95,12 @@ class Streams:
 
     def start(self) -> None:
         """Connect; the quote stream connects with its first subscription."""
+        self.trades.start()
+
+    def renew_trades(self) -> None:
+        """Give the trade stream up and connect another; takes at most 2 s."""
+        self.trades.stop()
+        self.trades = self._make_trades()
         self.trades.start()
 
     def stop(self) -> None:

@@ -234,3 +234,15 @@ def test_no_vix_is_an_answer_too() -> None:
     assert desk.data.vix(desk.at(5)) is None
     assert desk.two.calls == 1
     assert desk.data.last_error is None
+
+
+def test_the_last_price_is_the_newest_close_and_not_an_old_one() -> None:
+    desk = Desk()
+    assert desk.data.last_price("SPY") is None
+    desk.data.bars(["SPY"], SESSION, desk.at(10.5))
+    assert desk.data.last_price("SPY") == Decimal(1)
+    assert desk.data.last_price("AMD") is None
+    desk.at(19)
+    assert desk.data.last_price("SPY") == Decimal(1)
+    desk.at(19.1)
+    assert desk.data.last_price("SPY") is None

@@ -132,6 +132,8 @@ ONE_OF_EACH: dict[EventKind, dict[str, Any]] = {
         "shares": 200,
         "dollars": "120000",
     },
+    EventKind.DNE_TAKEN: {"symbol": CALL},
+    EventKind.DNE_REFUSED: {"symbol": CALL, "why": "the market is shut"},
     EventKind.PAUSED: {"reason": "alpaca", "detail": "orders: read timed out", "count": 5},
     EventKind.RESUMED: {"reason": "alpaca"},
     EventKind.FOREIGN_RISK: {
@@ -231,7 +233,7 @@ def test_stopped_with_positions_tells_how_to_close_them() -> None:
     stopped = text(EventKind.STOPPED)
     assert stopped.startswith("stopped, 3 positions unwatched, 2 expire today: SPY261123C00600000")
     assert "start the daemon again" in stopped
-    assert "`python main.py flatten`" in stopped and "Alpaca's own app" in stopped
+    assert "`python main.py flatten --direct`" in stopped and "Alpaca's own app" in stopped
     assert text(EventKind.STOPPED, positions=0, symbols=[]) == "stopped, no position is open. (15:55:00 ET)"
 
 
@@ -316,6 +318,11 @@ def test_exercise_in_shares_and_dollars() -> None:
     put = text(EventKind.EXERCISE_WARNING, symbol=PUT, in_the_money=False, shares=100, dollars="50050")
     assert "is out of the money now" in put
     assert "exercise sells 100 shares for $50,050.00" in put
+
+
+def test_the_answer_to_do_not_exercise_is_told() -> None:
+    assert "the broker took the instruction for SPY261123C00600000" in text(EventKind.DNE_TAKEN)
+    assert "did NOT go through: the market is shut." in text(EventKind.DNE_REFUSED)
 
 
 def test_foreign_risk_lists_what_is_not_ours() -> None:

@@ -66,6 +66,7 @@ def facts(**changes: Any) -> Facts:
         heartbeats={"monitor": 1.234, "eod": 20.0},
         monitor_age_s=1.234,
         broker_age_s=2.0,
+        clock_skew_s=0.1,
         data_age_s=3.0,
         stream_up=True,
         chat_up=True,

@@ -130,3 +130,14 @@ def test_a_stop_ends_the_lanes_that_wait() -> None:
     for thread in started:
         thread.join(30)
     assert not any(thread.is_alive() for thread in started)
+
+
+def test_the_oldest_job_has_an_age_until_its_end(bench: Bench) -> None:
+    assert bench.senders.oldest_s() == 0
+    bench.senders.offer("p1", bench.call("long", 9))
+    bench.run(2)
+    bench.senders.offer("p2", bench.call("short", 1))
+    bench.run(3)
+    assert bench.senders.oldest_s() == 5
+    bench.run(5)
+    assert bench.senders.oldest_s() == 0

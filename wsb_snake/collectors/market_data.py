@@ -22,6 +22,8 @@ from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import Clock
 from wsb_snake.core.types import Bar, ChainRow, Quote
 
+PRICE_AGE = timedelta(minutes=10)
+
 T = TypeVar("T")
 
 BAR = timedelta(minutes=1)
@@ -158,6 +160,15 @@ class MarketData:
         """Seconds since the newest bar of the session ended; None before the first one."""
         newest = self._newest
         return None if newest is None else max(0.0, (now - newest).total_seconds())
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """The close of the newest bar that is known, dollars, when it is no older than ten minutes."""
+        with self._lock:
+            bars = [window.bars[symbol][-1] for window in self._windows.values() if window.bars.get(symbol)]
+        newest = max(bars, key=lambda bar: bar.start, default=None)
+        if newest is None or self._clock.now() - newest.start > PRICE_AGE:
+            return None
+        return Decimal(f"{newest.close:.4f}")
 
     @property
     def last_error(self) -> str | None:

@@ -82,6 +82,7 @@ class Facts:
     heartbeats: Mapping[str, float]  # thread -> seconds since its last sign of life
     monitor_age_s: float | None
     broker_age_s: float | None
+    clock_skew_s: float | None  # our clock less the broker's
     data_age_s: float | None
     stream_up: bool | None
     chat_up: bool | None

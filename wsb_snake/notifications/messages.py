@@ -93,9 +93,9 @@ def _stopped(data: Data) -> Words:
     held = ", ".join(contract(symbol) for symbol in data["symbols"])
     return LOUD, (
         f"stopped, {count} positions unwatched, {today} expire today: {held}.\n"
-        "To close them: start the daemon again, which watches them at once, and run "
-        "`python main.py flatten` (what expires today) or `python main.py flatten all` (everything); "
-        "or sell them in Alpaca's own app."
+        "To close them without the daemon: `python main.py flatten --direct` (what expires today) or "
+        "`python main.py flatten all --direct` (everything). Or start the daemon again, which watches them at "
+        "once; or sell them in Alpaca's own app."
     )
 
 

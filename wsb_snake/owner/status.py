@@ -63,6 +63,7 @@ def status_json(facts: Facts) -> Json:
         "positions": [_position_json(position) for position in facts.positions],
         "equity": _maybe_text(facts.equity),
         "day_pnl": _maybe_text(facts.day_pnl),
+        "clock_skew_s": None if facts.clock_skew_s is None else round(facts.clock_skew_s, 3),
         "broker_read_at": None if facts.broker_read_at is None else facts.broker_read_at.isoformat(),
         "broker_open": list(facts.broker_open),
         "stream_up": facts.stream_up,
@@ -145,6 +146,7 @@ def status_text(facts: Facts) -> str:
         *_pauses(facts),
         *(f"Warning: {warning}" for warning in facts.warnings),
         _heartbeats(facts),
+        f"Clock: {_skew(facts.clock_skew_s)}",
         f"Last event: {facts.last_event or 'none'}",
         f"{_day_time(facts.now)} · up {facts.uptime_s:.0f} s · version {facts.version}",
     ]
@@ -186,6 +188,12 @@ def _heartbeats(facts: Facts) -> str:
     beats = [f"{name} {age:.0f} s" for name, age in sorted(facts.heartbeats.items())]
     ages = [f"broker {_age(facts.broker_age_s)}", f"data {_age(facts.data_age_s)}"]
     return f"Last sign of life: {', '.join([*beats, *ages])}"
+
+
+def _skew(seconds: float | None) -> str:
+    if seconds is None:
+        return "not compared with the broker's yet"
+    return f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the broker's"
 
 
 def _age(age: float | None) -> str:

@@ -28,7 +28,7 @@ class Senders:
     ) -> None:
         self._lanes = lanes
         self._jobs: Mailbox[Job | None] = Mailbox(lanes, "senders")  # None: the lane that takes it ends
-        self._busy: set[str] = set()
+        self._busy: dict[str, float] = {}  # since when (monotonic) a job is queued or in flight
         self._lock = lanes.lock("senders")
         self._done = done
         self._on_error = on_error
@@ -49,7 +49,7 @@ class Senders:
         with self._lock:
             if key in self._busy or self._stopping:
                 return False
-            self._busy.add(key)
+            self._busy[key] = self._lanes.clock.monotonic()
         self._jobs.put(Job(key, run))
         return True
 
@@ -59,6 +59,11 @@ class Senders:
     def idle(self) -> bool:
         """No call is queued or in flight."""
         return not self._busy
+
+    def oldest_s(self) -> float:
+        """Age in seconds of the job that has waited longest for its end, 0.0 when there is none."""
+        began = min(self._busy.copy().values(), default=None)
+        return 0.0 if began is None else self._lanes.clock.monotonic() - began
 
     def _work(self) -> None:
         while not self._stopping:
@@ -71,5 +76,5 @@ class Senders:
                 self._on_error("sender", error)
             finally:
                 with self._lock:
-                    self._busy.discard(job.key)
+                    self._busy.pop(job.key, None)
             self._done()
