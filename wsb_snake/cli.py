@@ -90,12 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     exchange.set_defaults(command=_exchange)
 
     for verb, text in (
-        ("status", "what the running daemon says of itself"),
         ("halt", "no new entries until resume; open positions are watched and closed as usual"),
         ("resume", "allow entries again"),
     ):
         plain = commands.add_parser(verb, help=text)
         plain.set_defaults(command=_tell, verb=verb, argument=None)
+    status = commands.add_parser("status", help="what the running daemon says of itself")
+    status.add_argument("--json", action="store_const", const="json", dest="argument", help="for programs")
+    status.set_defaults(command=_tell, verb="status")
     _add_closing(commands)
     return parser
 
