@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     wsb_snake_max_trade_dollars: Decimal = _money("1500", "1000000", "premium of one trade, dollars")
     wsb_snake_max_trade_equity: Decimal = Field(Decimal("0.05"), gt=0, le=1)
     wsb_snake_max_day_dollars: Decimal = _money("6000", "10000000", "entry premium of one day, dollars")
+    wsb_snake_max_engine_dollars: Decimal = _money(
+        "4000", "10000000", "entry premium of one engine in one day, dollars"
+    )
     wsb_snake_max_positions: int = Field(5, ge=1, le=100)
     wsb_snake_max_ticker_dollars: Decimal = _money(
         "2000", "1000000", "open premium of one underlying, dollars"
@@ -225,13 +228,15 @@ class Settings(BaseSettings):
             self.telegram_bot_token,
             self.wsb_snake_control_token,
         )
-        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+        told = tuple(secret.get_secret_value() for secret in held if secret is not None)
+        return told if self.wsb_snake_heartbeat_url is None else (*told, self.wsb_snake_heartbeat_url)
 
 
 LIMITS = (
     "wsb_snake_max_trade_dollars",
     "wsb_snake_max_trade_equity",
     "wsb_snake_max_day_dollars",
+    "wsb_snake_max_engine_dollars",
     "wsb_snake_max_positions",
     "wsb_snake_max_ticker_dollars",
     "wsb_snake_max_daily_loss_dollars",

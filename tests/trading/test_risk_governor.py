@@ -86,13 +86,25 @@ def test_what_ended_without_a_fill_counts_nothing(status: OrderStatus) -> None:
 
 
 def test_the_days_premium_is_not_given_back_by_closing() -> None:
-    spent = [entered(n, f"QQQ26112{n}C00700000", 7, "2.00", OrderStatus.FILLED) for n in range(4, 8)]
-    closed = together(*spent)
-    closed = BookView(
-        tuple(replace(p, state=PositionState.CLOSED, qty=0, closed_at=NOON) for p in closed.positions),
-        closed.orders,
+    assert sized(closed_day("momentum_engine", 4)) == 2  # 6,000 less 5,600
+
+
+def closed_day(engine: str, trades: int) -> BookView:
+    """``trades`` of $1,400 each that ``engine`` opened today and that are closed."""
+    spent = together(
+        *(entered(n, f"QQQ26112{n}C00700000", 7, "2.00", OrderStatus.FILLED) for n in range(4, 4 + trades))
     )
-    assert sized(closed) == 2  # 6,000 less 5,600
+    over = (
+        replace(p, engine=engine, state=PositionState.CLOSED, qty=0, closed_at=NOON) for p in spent.positions
+    )
+    return BookView(tuple(over), spent.orders)
+
+
+def test_an_engine_has_a_day_s_premium_of_its_own() -> None:
+    assert sized(closed_day("spy_scalper", 2)) == 6  # 4,000 less 2,800
+    assert sized(closed_day("momentum_engine", 2)) == 7  # another engine's
+    refused = sized(closed_day("spy_scalper", 3))  # 4,200
+    assert isinstance(refused, Refused) and "for spy_scalper" in refused.reason
 
 
 def test_counts_forbid() -> None:

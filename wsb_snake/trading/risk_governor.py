@@ -26,6 +26,7 @@ class Limits:
     trade_dollars: Decimal
     trade_equity: Decimal
     day_dollars: Decimal
+    engine_dollars: Decimal
     positions: int
     ticker_dollars: Decimal
     loss_dollars: Decimal
@@ -40,6 +41,7 @@ class Limits:
             trade_dollars=settings.wsb_snake_max_trade_dollars,
             trade_equity=settings.wsb_snake_max_trade_equity,
             day_dollars=settings.wsb_snake_max_day_dollars,
+            engine_dollars=settings.wsb_snake_max_engine_dollars,
             positions=settings.wsb_snake_max_positions,
             ticker_dollars=settings.wsb_snake_max_ticker_dollars,
             loss_dollars=settings.wsb_snake_max_daily_loss_dollars,
@@ -53,7 +55,8 @@ class Limits:
         """One line for the owner."""
         return (
             f"${self.trade_dollars} and {self.trade_equity:.0%} of equity a trade, "
-            f"${self.day_dollars} a day, {self.positions} positions, ${self.ticker_dollars} a ticker, "
+            f"${self.day_dollars} a day, ${self.engine_dollars} an engine, {self.positions} positions, "
+            f"${self.ticker_dollars} a ticker, "
             f"daily loss ${self.loss_dollars} or {self.loss_equity:.0%}"
         )
 
@@ -106,6 +109,8 @@ def size(
         (_exposure(p, view) for p in view.held() if p.underlying == intent.contract.underlying), Decimal(0)
     )
     spent = sum((_spent(o) for o in entries), Decimal(0))
+    engine, its = intent.signal.engine, _positions_of(intent.signal.engine, view)
+    by_engine = sum((_spent(o) for o in entries if o.position_id in its), Decimal(0))
     since_reading = sum((_spent(o) for o in entries if _after(o, account_at)), Decimal(0))
     rooms = (
         (per_trade, "the trade limit"),
@@ -114,6 +119,7 @@ def size(
             f"the limit of ${limits.ticker_dollars} for {intent.contract.underlying}",
         ),
         (limits.day_dollars - spent, f"the day's premium of ${limits.day_dollars}"),
+        (limits.engine_dollars - by_engine, f"the day's premium of ${limits.engine_dollars} for {engine}"),
         (account.options_buying_power - since_reading, "the account's options buying power"),
     )
     room, name = min(rooms, key=lambda pair: pair[0])
@@ -141,7 +147,8 @@ def _by_count(
 
 
 def _counts(order: Order) -> bool:
-    return order.status is not OrderStatus.NEVER_SENT
+    """What went on the wire counts, also when the broker never had it."""
+    return order.status is not OrderStatus.NEVER_SENT or order.sent_at is not None
 
 
 def _after(order: Order, account_at: datetime) -> bool:
@@ -153,6 +160,10 @@ def _spent(order: Order) -> Decimal:
     """Premium of one entry order: its fills, and what may still fill at its limit."""
     filled = premium(order.filled_qty, order.filled_avg_price or Decimal(0))
     return filled + premium(order.open_qty, order.limit_price or Decimal(0))
+
+
+def _positions_of(engine: str, view: BookView) -> frozenset[str]:
+    return frozenset(p.position_id for p in view.positions if p.engine == engine)
 
 
 def _exposure(position: Position, view: BookView) -> Decimal:
