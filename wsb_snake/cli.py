@@ -242,7 +242,8 @@ def _tell(asked: argparse.Namespace) -> int:
 
 def _flatten(asked: argparse.Namespace) -> int:
     settings = load()
-    settings.require_keys() if asked.direct else None
+    if asked.direct:
+        settings.require_keys()
     from wsb_snake.flatten import Asked, FlattenFailed, flatten
 
     logging.basicConfig(level=logging.ERROR)

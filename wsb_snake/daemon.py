@@ -157,7 +157,7 @@ class Daemon:
 
     def not_agreed(self) -> None:
         """The broker has not been reached: no entry until the books agree."""
-        self.executor.desk.pauses.set("reconcile", "the broker has not answered since the start")
+        self.executor.desk.disputes.open("start:", "the broker has not been agreed with since the start")
 
     def agree(self) -> None:
         """The first reconciliation; from here on entries may go. Raises BrokerError."""

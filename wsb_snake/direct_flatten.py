@@ -99,7 +99,7 @@ class DirectFlatten:
         self._cancelled_at: dict[str, datetime] = {}
         self._left: dict[str, str] = {}
         self._told = ""
-        self._open = True
+        self._open: bool | None = None  # the market; None before the broker has said so
 
     def run(self, limit_s: float) -> tuple[str, ...]:
         """Work for at most ``limit_s`` seconds; a line for each thing not proven flat, none when all is."""
@@ -110,7 +110,8 @@ class DirectFlatten:
         while True:
             begun = clock.now()
             try:
-                self._open = self._open and self._broker.clock().is_open
+                if self._open is None:
+                    self._open = self._broker.clock().is_open
                 positions, orders = self._broker.positions(), self._broker.open_orders()
             except BrokerError as error:
                 self._tell(f"the broker does not answer, trying again: {error}")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from wsb_snake.collectors.market_data import DataError
 from wsb_snake.config import Settings
@@ -96,23 +97,36 @@ def _through_daemon(
     proof: FlatProof | None = None
     told = ""
     while lanes.clock.monotonic() < ends:
-        shown = json.loads(send_command(path, "status", "json").text)
-        now = datetime.fromisoformat(shown["now"])
-        day = eastern_date(now) if asked.scope == "0dte" else None
-        proof = proof or FlatProof(now)
-        still = tuple(symbol for symbol in shown["broker_open"] if in_scope(symbol, day))
-        if shown["broker_read_at"] is not None:
-            proof = proof.after(Reading(datetime.fromisoformat(shown["broker_read_at"]), still))
-        if proof.proven:
-            say("flat: the broker has shown it twice")
-            return EXIT_FLAT
-        line = f"still open at the broker: {', '.join(still)}" if still else "waiting for the broker's proof"
+        try:
+            shown = json.loads(send_command(path, "status", "json").text)
+        except DaemonUnreachable as error:
+            line = f"{error}; should it stay so: flatten {asked.scope} --direct"
+        else:
+            now = datetime.fromisoformat(shown["now"])
+            proof = proof or FlatProof(now)
+            reading = _reading(shown, eastern_date(now) if asked.scope == "0dte" else None)
+            proof = proof if reading is None else proof.after(reading)
+            if proof.proven:
+                say("flat: the broker has shown it twice")
+                return EXIT_FLAT
+            still = () if reading is None else reading.open_symbols
+            line = (
+                f"still open at the broker: {', '.join(still)}" if still else "waiting for the broker's proof"
+            )
         if line != told:
             say(line)
             told = line
         lanes.sleep(POLL_S)
-    say(f"NOT PROVEN FLAT within {asked.wait_s:.0f} s; {told}. The daemon goes on; see status")
+    say(f"NOT PROVEN FLAT within {asked.wait_s:.0f} s: {told}")
     return EXIT_NOT_FLAT
+
+
+def _reading(shown: dict[str, Any], day: date | None) -> Reading | None:
+    """What the daemon has read at the broker, of one expiry or all; None before it has."""
+    if shown["broker_read_at"] is None:
+        return None
+    still = tuple(symbol for symbol in shown["broker_open"] if in_scope(symbol, day))
+    return Reading(datetime.fromisoformat(shown["broker_read_at"]), still)
 
 
 # without it
@@ -121,10 +135,12 @@ def _through_daemon(
 def _direct(settings: Settings, asked: Asked, lanes: Lanes, say: Callable[[str], None]) -> int:
     with ExitStack() as stack:
         lock = directory_lock(settings)
-        if not _acquired(lock, say):
+        acquired = _acquired(lock, say)
+        if not acquired:
             answered = _answer_of_a_living_daemon(settings, asked, lanes, say)
             if answered is not None:
                 return answered
+        if acquired is False:
             _end_daemon(settings, lock, say)
         stack.callback(lock.release)
         _halt(settings, say)
@@ -136,14 +152,15 @@ def _direct(settings: Settings, asked: Asked, lanes: Lanes, say: Callable[[str],
         return _sell(settings, asked, broker, world, say)
 
 
-def _acquired(lock: ProcessLock, say: Callable[[str], None]) -> bool:
-    """Whether no daemon lives; then none can start while this runs."""
+def _acquired(lock: ProcessLock, say: Callable[[str], None]) -> bool | None:
+    """Whether no daemon lives; then none can start while this runs. None: the disk gives no lock."""
     try:
         lock.acquire()
     except AlreadyRunning:
         return False
-    except LockUnavailable as error:
+    except LockUnavailable as error:  # the lock on the account keeps two from selling
         say(f"{error}; going on without")
+        return None
     return True
 
 
@@ -160,7 +177,7 @@ def _answer_of_a_living_daemon(
         else:
             say("the daemon is alive: it does the closing")
             return _through_daemon(settings, asked, lanes, say, DEAD_AFTER_S)
-    say(f"a daemon runs, but has not answered for {DEAD_AFTER_S:.0f} s")
+    say(f"no daemon has answered for {DEAD_AFTER_S:.0f} s")
     return None
 
 

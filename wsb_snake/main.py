@@ -113,6 +113,7 @@ class _Process:
     def run(self) -> int:
         for name in ("data_dir", "db_path", "session_learnings_path"):
             log.info("%s %s", name.upper(), getattr(self._settings, name))
+        alpaca_executor.desk.session()  # loads the calendar's library, for which /health must not wait
         self._start.open_database()
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)

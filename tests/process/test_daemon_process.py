@@ -155,15 +155,15 @@ def test_the_owners_commands(both: Pair) -> None:
     assert both.command("halt").returncode == 0
     assert both.health()["pause_reasons"] == ["manual"]
     assert (both.folder / "data" / "halt").exists()
-    assert both.command("flatten").stdout.startswith("closing 1 positions")
+    assert both.command("flatten", "--wait", "10").stdout.startswith("closing 1 positions")
     until(lambda: both.held() == {LATER}, "what expires today is gone")
-    assert both.command("flatten").stdout.startswith("nothing to close")
+    assert both.command("flatten", "--wait", "10").stdout.startswith("nothing to close")
     assert both.command("resume").returncode == 0
     assert both.health()["pause_reasons"] == []
     assert not (both.folder / "data" / "halt").exists()
     process.send_signal(signal.SIGUSR1)
     until(lambda: both.health()["pause_reasons"] == ["manual"], "SIGUSR1 halts")
-    assert both.command("flatten", "all").stdout.startswith("closing 1 positions")
+    assert both.command("flatten", "all", "--wait", "10").stdout.startswith("closing 1 positions")
     until(lambda: both.held() == set(), "everything is gone")
     assert process.poll() is None
 
