@@ -61,11 +61,15 @@ class Consumer:
         batch = BATCH
         while self.lag():
             try:
-                handled += self._database.transact(partial(self._take, batch)).result()
+                taken = self._database.transact(partial(self._take, batch)).result()
             except Exception:
                 if batch == 1:
                     raise
                 batch = 1  # go singly up to the event that cannot be handled
+            else:
+                handled += taken
+                if batch > 1 and taken < batch:
+                    break  # that was all
         return handled
 
     def lag(self) -> int:

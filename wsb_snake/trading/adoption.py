@@ -7,7 +7,7 @@ reported, never sold by a rule.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -31,6 +31,7 @@ from wsb_snake.trading.book import Change
 from wsb_snake.trading.broker import Activity, BrokerOrder, BrokerPosition
 from wsb_snake.trading.exits import adopted
 from wsb_snake.trading.order_ids import OrderIds, engine_of
+from wsb_snake.trading.order_work import BROKER_LAG_S
 from wsb_snake.trading.positions import Position, sold
 from wsb_snake.trading.reconciler import Shortfall, ours, sold_by_others
 
@@ -42,6 +43,9 @@ TREATMENT = MappingProxyType(
     }
 )
 
+
+LEARNT_LATE = timedelta(seconds=BROKER_LAG_S)
+"""How much older than the position in our book the position at the broker may be."""
 
 RUNNERS = frozenset({"momentum_engine", "leaps_engine"})
 RUNNER_PLAN = ExitPlan(half_at=Decimal("0.50"), trail=Decimal("0.20"))
@@ -147,16 +151,17 @@ def explain(
     """Close what is missing with the evidence of the account's activities; False when they show none.
 
     A sale by somebody else counts as the broker's liquidation from ``liquidation_from`` on (only
-    contracts expiring that day pass it), as a manual close before.
+    contracts expiring that day pass it), as a manual close before. It may be older than our knowledge of
+    the position: a fill is sometimes learnt of late.
     """
     position = change.latest(missing.position)
-    told = [a for a in activities if a.symbol == position.symbol and a.at >= position.opened_at]
+    since = change.began(position) - LEARNT_LATE
+    told = [a for a in activities if a.symbol == position.symbol and a.at >= since]
     sales = [a for a in told if a.type == "FILL" and sold_by_others(a.side, a.order_id, own_ids)]
     unused = _after_first(sales, position.sold_qty - change.sold_by_us(position.position_id))
     quantity = sum((a.qty for a in unused), Decimal(0))
     if quantity >= missing.qty:
-        price = sum((a.qty * (a.price or Decimal(0)) for a in unused), Decimal(0)) / quantity
-        last = max(a.at for a in unused)
+        price, last = _of_the_first(unused, missing.qty)
         reason = ExitReason.BROKER_LIQUIDATION if last >= liquidation_from else ExitReason.MANUAL_CLOSE
         _gone(change, position, missing.qty, price, reason)
         return True
@@ -165,6 +170,17 @@ def explain(
             _gone(change, position, missing.qty, Decimal(0), reason)
             return True
     return False
+
+
+def _of_the_first(sales: list[Activity], qty: int) -> tuple[Decimal, datetime]:
+    """Average price of the first ``qty`` contracts of ``sales``, and when the last of them went."""
+    left, dollars, last = Decimal(qty), Decimal(0), sales[0].at
+    for sale in sales:
+        taken = min(left, sale.qty)
+        if taken <= 0:
+            break
+        left, dollars, last = left - taken, dollars + taken * (sale.price or Decimal(0)), sale.at
+    return dollars / qty, last
 
 
 def _after_first(sales: Iterable[Activity], explained: int) -> list[Activity]:

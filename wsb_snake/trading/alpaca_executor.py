@@ -16,6 +16,7 @@ from wsb_snake.core.orders import ExitReason, Order, PositionState
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import Quote
 from wsb_snake.trading import dispatch, entries, exits, start_up
+from wsb_snake.trading.book import BookView
 from wsb_snake.trading.broker import Account, TradeUpdate
 from wsb_snake.trading.calling_back import CalledBack, call_back
 from wsb_snake.trading.closing import claim, work_orders
@@ -268,10 +269,11 @@ class AlpacaExecutor:
 
     def _watch_losses(self) -> None:
         desk = self.desk
-        account = desk.pollers.account.latest
-        if account is None:
-            return
-        loss = -day_pnl(desk.book.view, desk.mids(), desk.day_start())
+        account, view = desk.pollers.account.latest, desk.book.view
+        if account is None or (view is self._state.losses_of and not view.watched()):
+            return  # nothing is held, and nothing was realised since the last look
+        self._state.losses_of = view
+        loss = -day_pnl(view, desk.mids(), desk.day_start())
         allowed = desk.limits.daily_loss(account.value.equity)
         if loss >= allowed > 0:
             desk.pauses.set("daily_loss", f"the day's loss is ${loss:.2f}, the limit ${allowed:.2f}")
@@ -341,6 +343,7 @@ class _Connected:
         self.orders_read: datetime | None = None
         self.calendar_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()
+        self.losses_of: BookView | None = None
         self.connected_at = self.watches_saved_at = self.desk.now()
 
 

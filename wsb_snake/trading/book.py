@@ -88,6 +88,12 @@ class Change:
         exits = (o for o in self._book.orders.values() if o.purpose is Purpose.EXIT)
         return sum(o.filled_qty for o in exits if o.position_id == position_id)
 
+    def began(self, position: Position) -> datetime:
+        """The earliest moment at which the broker may have had the position."""
+        entries = (o for o in self._book.orders.values() if o.purpose is Purpose.ENTRY)
+        born = (o.sent_at or o.created_at for o in entries if o.position_id == position.position_id)
+        return min((position.opened_at, *born))
+
     def event(self, kind: EventKind, **data: object) -> None:
         self.events.append((kind, data))
 
@@ -258,8 +264,11 @@ class Book:
             self.orders = {o.client_order_id: o for o in store.load_orders(conn, since)}
             for order in self.orders.values():
                 if order.status in {OrderStatus.PLANNED, OrderStatus.SENDING}:
-                    # the process died around the POST: only the broker knows
-                    self.orders[order.client_order_id] = replace(order, status=OrderStatus.UNKNOWN)
+                    # the process died around the POST: only the broker knows, and it counts as sent
+                    sent_at = order.sent_at or order.created_at
+                    self.orders[order.client_order_id] = replace(
+                        order, status=OrderStatus.UNKNOWN, sent_at=sent_at
+                    )
             self._publish()
 
     @contextmanager

@@ -131,6 +131,7 @@ class Desk:
         self.blocked_since: dict[str, datetime] = {}  # exits that wait for somebody else's order
         self.asked_at: dict[str, datetime] = {}
         self.ready = False
+        self.halt_file: Path = ports.settings.data_dir / "halt"
         self._present_day: tuple[date, datetime, datetime] | None = None
         self.quote_stream_up = False
         self.ids = OrderIds(ports.luck)
@@ -256,10 +257,6 @@ class Desk:
         self.alert("the broker's books and ours disagree once more", detail)
 
     # the halt file
-
-    @property
-    def halt_file(self) -> Path:
-        return self.settings.data_dir / "halt"
 
     def halted(self) -> bool:
         """Whether the owner's halt is in force; read from the disk each time."""

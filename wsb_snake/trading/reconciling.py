@@ -21,6 +21,8 @@ from wsb_snake.trading.reconciler import SHARES, Findings, Foreign, Shortfall, c
 FOREIGN_ALERT_EVERY = timedelta(hours=1)
 FOREIGN_ALERT_LAST_HOUR = timedelta(minutes=10)
 LIQUIDATION_BEFORE_CLOSE = timedelta(minutes=60)
+ACTIVITIES_BEFORE = timedelta(minutes=5)
+"""How long before we knew of a position somebody may have acted in it."""
 
 FROM_EXERCISE = "shares that an exercise or assignment left; never sold unasked"
 SHARES_BACK = timedelta(days=5)
@@ -81,7 +83,7 @@ class Reconciler:
         desk = self._desk
         position = missing.position
         try:
-            activities = desk.ports.broker.activities(position.opened_at - timedelta(minutes=1))
+            activities = desk.ports.broker.activities(position.opened_at - ACTIVITIES_BEFORE)
         except BrokerError as error:
             desk.broker_failed("account", error)
             return

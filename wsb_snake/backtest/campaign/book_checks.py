@@ -21,6 +21,8 @@ class BookChecks:
         self._findings = findings
         self._next = self._started_at = exchange.clock.now()
         self._entering: dict[str, datetime] = {}
+        self._stuck = ""
+        self._told = ""  # a gap that stays is one finding
 
     def started(self) -> None:
         self._started_at = self._exchange.clock.now()
@@ -38,7 +40,9 @@ class BookChecks:
             booked: dict[str, int] = {}
             for position in desk.book.view.watched():
                 booked[position.symbol] = booked.get(position.symbol, 0) + position.qty
-            self._findings.check(Promise.BOOK_IS_BROKER, held == booked, f"broker {held}, book {booked}")
+            text = f"broker {held}, book {booked}"
+            self._findings.check(Promise.BOOK_IS_BROKER, held == booked or text == self._told, text)
+            self._told = text
 
     def _reservations(self, desk: Desk, now: datetime, busy_until: datetime) -> None:
         """A position is entering only while its order may fill; then its budget is released or spent."""
@@ -46,4 +50,6 @@ class BookChecks:
         entering -= {o.position_id for o in desk.book.view.live_orders() if o.purpose is Purpose.ENTRY}
         self._entering = {name: self._entering.get(name, now) for name in entering}
         stuck = [name for name, since in self._entering.items() if now - max(since, busy_until) > QUIET]
-        self._findings.check(Promise.RESERVATIONS_END, not stuck, f"entering without an order: {stuck}")
+        text = f"entering without an order: {stuck}"
+        self._findings.check(Promise.RESERVATIONS_END, not stuck or text == self._stuck, text)
+        self._stuck = text

@@ -30,8 +30,7 @@ class Disk:
         self.slow_until = self.full_until = clock.now()
 
     def stalled(self) -> bool:
-        now = self._clock.now()
-        return now < self.slow_until or now < self.full_until
+        return self._clock.now() < max(self.slow_until, self.full_until)
 
     def connection(self, crashes: Crashes) -> type[WriteConnection]:
         """The class of the writing connection on this disk."""

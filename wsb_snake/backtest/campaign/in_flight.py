@@ -4,6 +4,7 @@ from wsb_snake.core.orders import Order, OrderStatus, PositionState, Purpose
 from wsb_snake.sim.fault_plan import InFlight
 from wsb_snake.trading.book import BookView
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.eod_guard import EodState
 
 IDLE = frozenset({InFlight.IDLE})
 
@@ -13,15 +14,17 @@ class InFlightReader:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._seen: tuple[object, ...] = ()
+        self._view: BookView | None = None
+        self._eod: EodState | None = None
+        self._stalled = False
         self._states = IDLE
 
     def read(self, *, stalled: bool) -> frozenset[InFlight]:
         desk = self._desk
-        seen = (desk.book.view, desk.eod, stalled)
-        if len(self._seen) != len(seen) or any(a is not b for a, b in zip(seen, self._seen, strict=True)):
-            self._seen = seen
-            states = set(_of_orders(desk.book.view))
+        view, eod = desk.book.view, desk.eod
+        if view is not self._view or eod is not self._eod or stalled != self._stalled:
+            self._view, self._eod, self._stalled = view, eod, stalled
+            states = _of_orders(view)
             if desk.eod_open():
                 states.add(InFlight.PROOF)
             if stalled:
