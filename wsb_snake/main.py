@@ -18,7 +18,7 @@ from types import FrameType
 import schedule
 
 from wsb_snake.config import ConfigError, Settings
-from wsb_snake.core import logs, systemd
+from wsb_snake.core import logs, memory, systemd
 from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.health import Status, verdict
 from wsb_snake.core.lane_loop import LaneSpec, run_lane
@@ -115,6 +115,7 @@ class _Process:
             log.info("%s %s", name.upper(), getattr(self._settings, name))
         alpaca_executor.desk.session()  # loads the calendar's library, for which /health must not wait
         self._start.open_database()
+        memory.settle()
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGUSR1, self._halt)

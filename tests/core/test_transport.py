@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import FunctionType, SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
@@ -120,6 +122,23 @@ def test_big_bodies_are_decoded_under_the_lock_and_small_ones_are_not() -> None:
             assert not decoded
         other.join(5)
         assert decoded == [big]
+
+
+def test_a_big_decode_calls_python_for_each_object_so_that_others_get_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hooks: list[object] = []
+
+    def loads(text: str, **options: Any) -> object:
+        hooks.append(options.get("object_hook"))
+        return json.loads(text, **options)
+
+    big, small = [{"n": n} for n in range(BIG_BODY_BYTES // 8)], {"a": 1}
+    with Loopback([reply(big), reply(small)]) as server, session() as client:
+        large, little = client.get(server.url + "/1"), client.get(server.url + "/2")
+        monkeypatch.setattr("requests.models.complexjson", SimpleNamespace(loads=loads))
+        assert (large.json(), little.json()) == (big, small)
+    assert isinstance(hooks[0], FunctionType) and hooks[1] is None
 
 
 def test_an_answer_without_a_charset_is_utf_8_without_guessing() -> None:

@@ -141,8 +141,9 @@ def _bounded_pools(deadline: _Deadline, read_s: float) -> dict[str, type[HTTPCon
 class _Response(requests.Response):
     """A response whose big JSON bodies are decoded one at a time in the whole process.
 
-    The decoder keeps the interpreter to itself while it runs: eight threads that decode at once
-    starve the lane that sends an exit.
+    Eight threads that decode at once starve the lane that sends an exit; and one decoder keeps the
+    interpreter to itself from the first byte to the last (25 ms for a day's bars of all names), unless
+    it has something of Python to call on its way.
     """
 
     def __init__(self, decode_lock: threading.Lock) -> None:
@@ -158,7 +159,12 @@ class _Response(requests.Response):
         if len(self.content) <= BIG_BODY_BYTES:
             return super().json(**kwargs)
         with self._decode_lock:
-            return super().json(**kwargs)
+            return super().json(**{"object_hook": _breathe, **kwargs})
+
+
+def _breathe(found: dict[str, Any]) -> dict[str, Any]:
+    """Changes nothing: at the call the interpreter may go to another thread."""
+    return found
 
 
 class BoundedAdapter(HTTPAdapter):
