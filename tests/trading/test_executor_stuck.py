@@ -129,6 +129,28 @@ def test_an_order_of_unknown_status_that_is_really_over_does_not_hold_up_the_exi
         assert w.broker.refusals == []
 
 
+def test_a_fill_that_only_the_activities_tell_of_closes_the_position_at_its_price(tmp_path: Path) -> None:
+    """The order filled, and the broker goes on showing it unfilled under a word that we do not know."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.run(15)
+        w.lose_updates = True
+        alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        w.until(lambda: w.own("sell"), 10)
+        (sale,) = w.own("sell")
+        w.broker.shown["open_orders"] = ()
+        seen = w.do(lambda: w.broker.order_by_client_id(sale.client_order_id))
+        unseen = replace(seen, status=OrderStatus.UNRECOGNISED, filled_qty=money("0"), filled_avg_price=None)
+        w.broker.shown["order_by_client_id"] = unseen
+        w.broker.shown["submit"] = unseen
+        w.broker.always["cancel"] = Rejected("order is already over", 422)
+        w.until(w.outcomes, 120)
+        (outcome,) = w.outcomes()
+        assert (outcome["exit_reason"], outcome["exit_price"]) == ("manual", "1.00")
+        assert sum(o.filled_qty for o in w.own("sell")) == position.qty
+        w.until(lambda: "reconcile" not in w.paused(), 60)
+
+
 def test_an_order_of_unknown_status_that_is_listed_goes_on_being_live(tmp_path: Path) -> None:
     unknown = exit_order(status=OrderStatus.UNRECOGNISED)
     later = NOON + timedelta(seconds=60)

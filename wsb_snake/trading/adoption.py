@@ -24,6 +24,7 @@ from wsb_snake.core.orders import (
     PositionIntent,
     PositionState,
     Purpose,
+    Report,
     Side,
 )
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
@@ -154,6 +155,9 @@ def explain(
     contracts expiring that day pass it), as a manual close before. It may be older than our knowledge of
     the position: a fill is sometimes learnt of late.
     """
+    missing = Shortfall(missing.position, missing.qty - _credit(change, missing.position, activities))
+    if missing.qty <= 0:
+        return True
     position = change.latest(missing.position)
     since = change.began(position) - LEARNT_LATE
     told = [a for a in activities if a.symbol == position.symbol and a.at >= since]
@@ -181,6 +185,24 @@ def _of_the_first(sales: list[Activity], qty: int) -> tuple[Decimal, datetime]:
             break
         left, dollars, last = left - taken, dollars + taken * (sale.price or Decimal(0)), sale.at
     return dollars / qty, last
+
+
+def _credit(change: Change, position: Position, activities: Iterable[Activity]) -> int:
+    """Book the sales of our own orders that only the activities tell of; how many contracts they were.
+
+    An order whose reports stopped (its status a word that we do not know) may have filled unseen.
+    """
+    fills = [a for a in activities if a.type == "FILL" and a.side is Side.SELL and a.order_id is not None]
+    credited = 0
+    for order in change.exits_of(position.position_id):
+        sold_by_it = [a for a in fills if a.order_id == order.broker_id]
+        total = sum((a.qty for a in sold_by_it), Decimal(0))
+        if total > order.filled_qty and order.broker_id is not None:
+            price = sum((a.qty * (a.price or Decimal(0)) for a in sold_by_it), Decimal(0)) / total
+            credited += int(total) - order.filled_qty
+            told = Report(order.status, int(total), price, order.broker_id, change.now)
+            change.report(order.client_order_id, told)
+    return credited
 
 
 def _after_first(sales: Iterable[Activity], explained: int) -> list[Activity]:

@@ -85,8 +85,12 @@ class Change:
 
     def sold_by_us(self, position_id: str) -> int:
         """Contracts of the position that orders of ours have sold."""
+        return sum(order.filled_qty for order in self.exits_of(position_id))
+
+    def exits_of(self, position_id: str) -> tuple[Order, ...]:
+        """The closing orders of the position, oldest first."""
         exits = (o for o in self._book.orders.values() if o.purpose is Purpose.EXIT)
-        return sum(o.filled_qty for o in exits if o.position_id == position_id)
+        return tuple(o for o in exits if o.position_id == position_id)
 
     def began(self, position: Position) -> datetime:
         """The earliest moment at which the broker may have had the position."""

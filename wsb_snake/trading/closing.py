@@ -38,7 +38,9 @@ from wsb_snake.trading.order_work import (
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import ours
 
-URGENT = frozenset({ExitReason.STOP, ExitReason.CUTOFF, ExitReason.EOD, ExitReason.FLATTEN})
+URGENT = frozenset(
+    {ExitReason.STOP, ExitReason.CUTOFF, ExitReason.EOD, ExitReason.FLATTEN, ExitReason.RECOVERED}
+)
 """These go to market at the second try."""
 
 MAX_BACK_OFF_S = 15.0
