@@ -1,6 +1,6 @@
 """Exits that were decided and not carried out: timed out, given up, blocked, all or nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -50,6 +50,11 @@ def test_07b_the_close_of_the_day_is_bounded_and_verified_contract_by_contract(t
         assert w.held(SPY_LATER) == 1
         assert w.events("eod_proven") == []
         w.until(lambda: w.events("eod_proven"), 60)
+        proven = datetime.fromisoformat(w.events("eod_proven")[0]["at"])
+        last = max(order.updated_at for order in w.own("sell"))
+        for name in ("positions", "open_orders"):
+            read = [at for called, at, _ in w.broker.calls if called == name and last <= at <= proven]
+            assert max(read) - min(read) >= timedelta(seconds=10)
         assert {ticket.symbol for ticket in w.broker.sent()} == set(TODAY)
 
 

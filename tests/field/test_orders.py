@@ -214,6 +214,31 @@ def test_13b_one_signal_one_position_whatever_became_of_the_answer(
         assert w.events("position_adopted") == []
 
 
+@pytest.mark.parametrize("effect", [True, False])
+@pytest.mark.parametrize("wait_s", [0.0, 8.0])
+def test_13c_an_exit_whose_answer_is_lost_is_never_live_twice(
+    tmp_path: Path, wait_s: float, effect: bool
+) -> None:
+    """The same on the way out: the second order met the first."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.run(20)
+        hard_to_sell(w)
+        w.lose_updates = True
+        w.broker.once["submit"] = [Trouble(Unknown("HTTP 504"), effect, wait_s)]
+        for name in ("order_by_client_id", "open_orders"):  # nor can it be looked up at once
+            w.broker.always[name] = Unavailable("timed out")
+        alpaca_executor.execute_exit(position.position_id, ExitReason.TIME)
+        w.run(wait_s + 6)
+        assert len(w.broker.sent()) == 2  # the entry and this one
+        w.broker.always.clear()
+        w.until(w.outcomes, 90)
+        assert sold(w) == position.qty
+        assert w.broker.refusals == []  # a second one beside the first would have been refused
+        for before, after in pairwise(w.own("sell")):
+            assert before.canceled_at is not None and before.canceled_at <= after.submitted_at
+
+
 @pytest.mark.parametrize("answer", LOST, ids=LOST_NAMES)
 def test_41_a_lost_answer_is_never_a_failure_and_never_sent_again(answer: Answer) -> None:
     """A time-out was taken for a refusal, and the client's own retries doubled the order."""
