@@ -71,27 +71,36 @@ def test_a_second_group_joins_without_a_new_trip_and_both_must_answer() -> None:
     assert breaker.success("quotes", NOW) is True
 
 
-def test_one_probe_may_pass_after_the_wait_and_its_success_heals_all() -> None:
+def test_after_the_wait_a_probe_may_pass_and_its_success_ends_the_trouble() -> None:
     breaker = CircuitBreaker()
     trip(breaker, "orders", NOW)
     before, due = NOW + WAIT - SECOND, NOW + WAIT
-    assert breaker.is_open(before) and not breaker.probe_due(before) and not breaker.take_probe(before)
-    assert breaker.probe_due(due) and not breaker.is_open(due)
-    assert breaker.take_probe(due) is True
-    assert breaker.take_probe(due) is False
-    assert breaker.is_open(due)
-    assert breaker.success("account", due, probe=True) is True
-    assert not breaker.is_open(due) and not breaker.probe_due(due)
+    assert breaker.is_open(before) and not breaker.probe_due(before)
+    assert not breaker.let_probe("orders", before) and not breaker.let_probe("account", due)
+    assert breaker.let_probe("orders", due) is True
+    assert breaker.let_probe("orders", due) is False
+    assert not breaker.is_open(due) and breaker.shaky("orders")
+    breaker.success("orders", due + SECOND)
+    assert not breaker.shaky("orders")
+    assert breaker.failure("orders", due + 2 * SECOND, "reset") is None
 
 
-def test_after_a_failed_probe_the_wait_is_as_long_again() -> None:
+def test_a_failed_probe_trips_at_once_and_waits_twice_as_long() -> None:
     breaker = CircuitBreaker()
     trip(breaker, "orders", NOW)
     due = NOW + WAIT
-    assert breaker.take_probe(due)
-    assert breaker.failure("orders", due + SECOND, "timed out") is None
-    assert breaker.is_open(due + WAIT - SECOND)
-    assert breaker.probe_due(due + WAIT)
+    assert breaker.let_probe("orders", due)
+    again = breaker.failure("orders", due + SECOND, "timed out")
+    assert again is not None and (again.count, again.wait_s, again.doubled) == (6, 1800, True)
+    assert breaker.is_open(due + SECOND + 2 * WAIT - SECOND)
+    assert breaker.probe_due(due + SECOND + 2 * WAIT)
+
+
+def test_one_failure_that_no_retry_can_mend_trips_at_once() -> None:
+    breaker = CircuitBreaker()
+    refused = breaker.failure("account", NOW, "HTTP 401", at_once=True)
+    assert refused is not None and breaker.tripped == ("account",)
+    assert breaker.success("account", NOW + SECOND) is True
 
 
 def test_a_relapse_within_30_minutes_doubles_the_wait_and_says_so() -> None:

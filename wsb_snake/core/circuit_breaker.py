@@ -35,8 +35,8 @@ class CircuitBreaker:
     """Counts consecutive failures for each endpoint group (account, positions, orders, quotes).
 
     Five in one group trip it. A group that reaches five while it is tripped joins without a new trip.
-    It heals when every group in it has had a success, or when the one probe that may pass after the
-    wait has succeeded; after a failed probe the next may pass as long again.
+    It heals when every group in it has had a success, or, after the wait, through the probe that
+    ``let_probe`` lets pass; a failed probe trips it again.
     """
 
     def __init__(self) -> None:
@@ -58,14 +58,6 @@ class CircuitBreaker:
     def probe_due(self, now: datetime) -> bool:
         """Whether one call may pass to try the water."""
         return bool(self._tripped) and self._probe_at is not None and now >= self._probe_at
-
-    def take_probe(self, now: datetime) -> bool:
-        """Claim the probe: True for one caller in each wait, who reports ``success(..., probe=True)``
-        or ``failure``."""
-        if not self.probe_due(now):
-            return False
-        self._probe_at = now + self._wait
-        return True
 
     def shaky(self, group: str) -> bool:
         """Whether the last call of ``group`` that counted failed, and enough before it to trip."""
@@ -102,8 +94,8 @@ class CircuitBreaker:
         self._probe_at = now + self._wait
         return Trip(group, count, self._wait.total_seconds(), doubled, what)
 
-    def success(self, group: str, now: datetime, *, probe: bool = False) -> bool:
-        """``group`` answered at ``now``; True when that healed the breaker. A ``probe`` heals every group.
+    def success(self, group: str, now: datetime) -> bool:
+        """``group`` answered at ``now``; True when that healed the breaker.
 
         An answer from before the trip that is reported late heals nothing.
         """
@@ -112,9 +104,6 @@ class CircuitBreaker:
         self._failures.pop(group, None)
         if not self._tripped:
             return False
-        if probe:
-            self._failures.clear()
-            self._tripped.clear()
         self._tripped.discard(group)
         return not self._tripped
 
