@@ -5,7 +5,6 @@ often. What it quotes is a function of (seed, contract, second), so the order of
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -18,6 +17,7 @@ from wsb_snake.core.occ import build, parse
 from wsb_snake.core.types import Bar, Quote, Right
 from wsb_snake.sim.chains import ListedContract
 from wsb_snake.sim.dice import Dice
+from wsb_snake.sim.drillable import Drillable
 from wsb_snake.sim.sessions import SimSession, session_after, session_of
 
 Floats = npt.NDArray[np.float64]
@@ -36,8 +36,8 @@ _FLOOR = 0.04
 _CENTS = tuple(Decimal(cents) / 100 for cents in range(6001))
 
 
-class DrillMarket:
-    """Implements ``Market``; ``bare`` takes the bids of a contract away, ``shorten`` moves the close."""
+class DrillMarket(Drillable):
+    """Implements ``Market``."""
 
     synthetic_bars = True
 
@@ -48,30 +48,13 @@ class DrillMarket:
             raise ValueError(f"{day} is no session")
         self.day = day
         self.session: SimSession = session
-        self.regular = True
         self.later = _later(day)
         self._seed = seed
         self._dice = Dice(seed)
         self._listed = {name: tuple(self._contracts(name)) for name in SPOTS}
         self._known = {row.contract.symbol: row for rows in self._listed.values() for row in rows}
         self._tapes: dict[str, _Tape] = {}
-        self._bare_until: dict[str, datetime] = {}
-
-    # what a drill does to it
-
-    def bare(self, symbol: str, until: datetime) -> None:
-        """Nobody bids for ``symbol`` before ``until``."""
-        self._bare_until[symbol] = until
-
-    def bare_until(self, symbol: str) -> datetime | None:
-        return self._bare_until.get(symbol)
-
-    def shorten(self, close: datetime) -> None:
-        """The day ends at ``close`` instead of when the calendar said."""
-        self.session = replace(self.session, close=close)
-        self.regular = False
-
-    # the port
+        self.begin_drill()
 
     def symbols(self) -> tuple[str, ...]:
         return tuple(SPOTS)
@@ -102,9 +85,7 @@ class DrillMarket:
         inside = min(max(at, self.session.open), self.session.close)
         second = int((inside - self.session.open).total_seconds())
         bid, ask = tape.quote(second)
-        until = self._bare_until.get(symbol)
-        if until is not None and at < until:
-            bid = _CENTS[0]
+        bid = self.bid_at(symbol, bid, at)
         return Quote(symbol, bid, ask, 50, 50, self.session.open + timedelta(seconds=second))
 
     def option_volume(self, symbol: str, at: datetime) -> int:

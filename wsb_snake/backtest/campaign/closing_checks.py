@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from wsb_snake.backtest.campaign.violation import Findings, Promise
 from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import PositionState
-from wsb_snake.sim.drill_market import DrillMarket
+from wsb_snake.sim.drillable import MarketUnderDrill
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.seeded_faults import SeededFaults
 from wsb_snake.trading.desk import Desk
@@ -46,7 +46,7 @@ class ClosingChecks:
     """One day's closing."""
 
     def __init__(
-        self, exchange: Exchange, market: DrillMarket, faults: SeededFaults, findings: Findings
+        self, exchange: Exchange, market: MarketUnderDrill, faults: SeededFaults, findings: Findings
     ) -> None:
         self._exchange = exchange
         self._market = market

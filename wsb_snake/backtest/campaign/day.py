@@ -26,6 +26,7 @@ from wsb_snake.core.clock import VirtualClock
 from wsb_snake.db.errors import DatabaseClosed
 from wsb_snake.sim.alpaca_api import AlpacaApi
 from wsb_snake.sim.drill_market import DrillMarket
+from wsb_snake.sim.drillable import DrillableMarket, MarketUnderDrill
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.fault_plan import ArmedCrash, CrashKind, InFlight, plan_crashes, plan_faults
 from wsb_snake.sim.polygon_api import PolygonApi
@@ -102,7 +103,9 @@ class _Day:
         self._folder = folder
         seed = plan.day_seed
         self._luck = random.Random(f"{seed}:day")
-        market = self._market = DrillMarket(plan.day, seed)
+        drill = DrillMarket(plan.day, seed)
+        market: MarketUnderDrill = DrillableMarket(plan.day, seed) if plan.engines else drill
+        self._market = market
         session = market.session
         start = session.open - STARTS_BEFORE_OPEN
         clock = self._clock = VirtualClock(start)
@@ -120,7 +123,8 @@ class _Day:
         stream = StreamWire(self._faults, start, random.Random(f"{seed}:stream"), bytes_too=plan.wire)
         self._site = self._make_site(stream, rules)
         self._outside = Outside(self._site, market, self._faults, random.Random(f"{seed}:outside"))
-        self._attempts: list[Attempt] = plan_attempts(market, random.Random(f"{seed}:hunter"))
+        hunter_luck = random.Random(f"{seed}:hunter")
+        self._attempts: list[Attempt] = [] if plan.engines else plan_attempts(drill, hunter_luck)
         self._report = DayReport(plan.seed, plan.number, plan.wire)
         self._checker = Checker(self._exchange, market, self._faults, self._outside, self._site.chat)
         self._process: Incarnation | None = None
@@ -151,6 +155,7 @@ class _Day:
             chosen=chosen,
             handler=seam(alpaca, polygon) if plan.wire else None,
             streams_quotes=self._luck.random() < 0.3,
+            engines=plan.engines,
         )
 
     # the day
@@ -186,7 +191,8 @@ class _Day:
         self._reader = InFlightReader(alpaca_executor.desk)
         process.start()
         self._checker.loaded()
-        process.hub.spawn("hunter", self._hunt)
+        if not self._plan.engines:
+            process.hub.spawn("hunter", self._hunt)
 
     def _come_back(self) -> None:
         """The dead process is cleared away; the next one gets the copy of its database."""

@@ -26,7 +26,7 @@ from wsb_snake.trading.broker import Broker, BrokerError
 from wsb_snake.vendors import connect_broker, connect_market
 
 SKIPPED_LANES = frozenset({"scan"})
-"""The hunter stands in the place of the engines."""
+"""Where the hunter stands in the place of the engines."""
 
 Failed = Callable[[str, Exception], None]
 Watch = Callable[[Broker], Broker]
@@ -46,6 +46,7 @@ class Site:
     chosen: dict[str, object]
     handler: Handler | None
     streams_quotes: bool
+    engines: bool
 
 
 class Incarnation:
@@ -99,7 +100,7 @@ class Incarnation:
         self.hub.spawn("exchange", self._tick)
         self.hub.spawn("start", self._agree)
         for spec in daemon.lanes():
-            if spec.name not in SKIPPED_LANES:
+            if self._site.engines or spec.name not in SKIPPED_LANES:
                 self.hub.spawn(
                     spec.name,
                     partial(run_lane, self.hub, spec, self._stopping, daemon.heartbeats.beat, self._failed),

@@ -12,7 +12,7 @@ from wsb_snake.backtest.campaign.violation import Findings, Promise
 from wsb_snake.core.orders import Order
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.db.database import Database
-from wsb_snake.sim.drill_market import DrillMarket
+from wsb_snake.sim.drillable import MarketUnderDrill
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.orders import TradeUpdateMessage
 from wsb_snake.sim.seeded_faults import SeededFaults
@@ -28,7 +28,12 @@ class Checker:
     """One day's checks. A process comes and goes; the exchange stays."""
 
     def __init__(
-        self, exchange: Exchange, market: DrillMarket, faults: SeededFaults, outside: Outside, chat: DrillChat
+        self,
+        exchange: Exchange,
+        market: MarketUnderDrill,
+        faults: SeededFaults,
+        outside: Outside,
+        chat: DrillChat,
     ) -> None:
         self.findings = Findings(exchange.clock)
         self._exchange = exchange

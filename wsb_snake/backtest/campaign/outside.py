@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from wsb_snake.backtest.campaign.incarnation import Site
 from wsb_snake.core.occ import parse
-from wsb_snake.sim.drill_market import SPOTS, DrillMarket
+from wsb_snake.sim.drill_market import SPOTS
+from wsb_snake.sim.drillable import MarketUnderDrill
 from wsb_snake.sim.fault_plan import WORLD
 from wsb_snake.sim.faults import FaultKind
 from wsb_snake.sim.order_entry import Refusal
@@ -20,7 +21,9 @@ FAR_ABOVE = Decimal(5)
 class Outside:
     """Carries out the faults that no call carries."""
 
-    def __init__(self, site: Site, market: DrillMarket, faults: SeededFaults, luck: random.Random) -> None:
+    def __init__(
+        self, site: Site, market: MarketUnderDrill, faults: SeededFaults, luck: random.Random
+    ) -> None:
         self._site = site
         self._market = market
         self._faults = faults
