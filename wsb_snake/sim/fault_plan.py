@@ -78,8 +78,8 @@ WORLD = frozenset(
 """Come from outside of any call; whoever drives the day carries them out."""
 
 RARE = frozenset({K.CALENDAR_SURPRISE})
-"""Ends the day's entries, so it comes ``COMMONER`` times less often than the others."""
-COMMONER = 4
+"""Ends the day's entries, so it has days of its own."""
+RARE_EVERY_DAYS = 6
 
 PROFILES: MappingProxyType[str, frozenset[K]] = MappingProxyType(
     {
@@ -150,8 +150,8 @@ def plan_faults(
     Raises KeyError for a profile that does not exist.
     """
     allowed = PROFILES[profile]
-    pairs = [pair for pair in POSSIBLE if pair[0] in allowed - BYTES - RARE] * COMMONER
-    pairs += [pair for pair in POSSIBLE if pair[0] in allowed & RARE]
+    pairs = [pair for pair in POSSIBLE if pair[0] in allowed - BYTES - RARE]
+    random.Random(profile).shuffle(pairs)  # so that one day gets many kinds
     chosen = _round_robin(pairs, number, AIMED)
     if wire:
         spoilt = [pair for pair in POSSIBLE if pair[0] in allowed & BYTES]
@@ -160,7 +160,11 @@ def plan_faults(
         Armed(kind, state, _aimed_from(state, session, luck), _call_for(kind, state, luck))
         for kind, state in chosen
     ]
-    loose = sorted(allowed if wire else allowed - BYTES)
+    rare = [pair for pair in POSSIBLE if pair[0] in allowed & RARE]
+    if rare and number % RARE_EVERY_DAYS == 0:
+        kind, state = rare[number // RARE_EVERY_DAYS % len(rare)]
+        armed.append(Armed(kind, state, session.open + timedelta(minutes=luck.uniform(20, 150))))
+    loose = sorted(allowed - RARE if wire else allowed - RARE - BYTES)
     for _ in range(LOOSE if loose else 0):
         kind = luck.choice(loose)
         armed.append(Armed(kind, None, _some_time(session, luck), _call_for(kind, None, luck)))
