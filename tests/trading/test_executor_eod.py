@@ -108,7 +108,7 @@ def test_failed_readings_prove_nothing_and_are_told_each_minute(tmp_path: Path) 
         w.broker.always["positions"] = Unavailable("timed out")
         w.to("15:58:30")
         assert w.events("eod_proven") == []
-        assert len(w.events("eod_not_flat")) == 3  # 15:56, 15:57, 15:58
+        assert len(w.events("eod_not_flat")) == 3  # 15:55:45, 15:56:45, 15:57:45
         assert any("the account: the broker does not answer" in text for text in w.alerts())
         del w.broker.always["positions"]
         w.until(lambda: w.events("eod_proven"), 60)
@@ -164,7 +164,7 @@ def test_a_broker_that_refuses_every_order_is_tried_until_it_takes_one(tmp_path:
         hold(w, SPY_CALL)
         w.to("15:58")
         assert w.held() == 1
-        assert len(w.events("eod_not_flat")) == 2
+        assert len(w.events("eod_not_flat")) == 3  # 15:55:45, 15:56:45, 15:57:45
         assert 5 <= len(w.broker.refusals) <= 40  # tried again, at a pace
 
 

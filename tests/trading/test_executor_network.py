@@ -153,3 +153,14 @@ def test_four_failures_and_a_success_pause_nothing(tmp_path: Path) -> None:
             w.run(90)
             assert w.broker.once["positions"] == []
         assert w.events("paused") == []
+
+
+@pytest.mark.parametrize("idle_s", [31.0, 33.0, 37.0, 41.0])
+def test_a_fill_that_the_stream_lost_is_learnt_within_seconds(tmp_path: Path, idle_s: float) -> None:
+    """Whatever the pace of the positions: a live order that the list lacks is looked up at once."""
+    with world(tmp_path) as w:
+        w.run(idle_s)
+        w.lose_updates = True
+        order = w.enter()
+        assert order is not None
+        w.until(lambda: w.position(order.position_id).state is PositionState.OPEN, 8)

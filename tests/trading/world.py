@@ -128,9 +128,10 @@ class Troubles:
                 work()
             self._hub.sleep(trouble.seconds)
             raise trouble.error
-        if name in self.always:
+        error = self.always.get(name)
+        if error is not None:
             with self._hub.network():
-                raise self.always[name]
+                raise error
         try:
             answer = work()
         except Rejected as error:

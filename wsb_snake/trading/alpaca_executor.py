@@ -24,7 +24,7 @@ from wsb_snake.trading.desk import Desk, Ports
 from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.exercise import decline
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.reconciler import ours
+from wsb_snake.trading.reconciler import ours, unseen
 from wsb_snake.trading.reconciling import Reconciler
 from wsb_snake.trading.risk_governor import day_pnl
 
@@ -225,6 +225,9 @@ class AlpacaExecutor:
         self.desk.signs.listed((order.client_order_id for order in reading.value), reading.begun_at)
         for order in reading.value:
             dispatch.take(self.desk, order, polled=True)
+        if self.desk.ready:
+            for missing in unseen(self.desk.book.view, reading.value, reading.begun_at):
+                dispatch.look_up(self.desk, missing)
 
     def _check_exits(self) -> list[datetime]:
         """Look at every held position; moments at which to look again."""

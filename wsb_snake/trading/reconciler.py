@@ -91,7 +91,7 @@ def compare(
     return Findings(
         tuple(surplus),
         tuple(shortfall),
-        tuple(_unseen(view, at_broker, begun_at)),
+        tuple(unseen(view, at_broker, begun_at)),
         tuple(_strays(view, at_broker)),
         foreign,
     )
@@ -145,7 +145,7 @@ def _spread(positions: list[Position], missing: int) -> Iterable[Shortfall]:
         yield Shortfall(position, part)
 
 
-def _unseen(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime) -> Iterable[Order]:
+def unseen(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime) -> Iterable[Order]:
     """Orders that we think are live at the broker, and that its list of live orders lacks."""
     listed = {order.client_order_id for order in at_broker}
     for order in view.live_orders():
