@@ -148,7 +148,7 @@ def test_15_a_contract_that_is_over_is_never_picked_however_it_is_listed() -> No
 def test_15b_no_entry_goes_out_in_a_contract_that_has_expired(tmp_path: Path) -> None:
     """And if a signal comes with one, the executor refuses it."""
     over = build("SPY", DAY - timedelta(days=3), Right.CALL, Decimal(670))
-    with world(tmp_path) as w:
+    with world(tmp_path, "15:58") as w:
         assert w.enter(over) is None
         assert w.refusals() == [f"{over} has expired"]
         w.to("16:00:30")
