@@ -1,0 +1,124 @@
+"""Which faults and crashes a day holds ready."""
+
+import random
+from collections import Counter
+from datetime import date, timedelta
+
+import pytest
+
+from wsb_snake.sim.fault_plan import (
+    AIMED_CRASHES,
+    BYTES,
+    CALL_AFTER,
+    CALL_BEFORE,
+    POSSIBLE,
+    POSSIBLE_CRASHES,
+    PROFILES,
+    RARE,
+    Armed,
+    ArmedCrash,
+    CrashKind,
+    InFlight,
+    plan_crashes,
+    plan_faults,
+)
+from wsb_snake.sim.faults import FaultKind
+from wsb_snake.sim.sessions import SimSession, session_of
+
+DAYS = 400
+
+
+def session() -> SimSession:
+    found = session_of(date(2026, 11, 24))
+    assert found is not None
+    return found
+
+
+def faults(number: int, profile: str = "all", *, wire: bool = False) -> list[Armed]:
+    return plan_faults(profile, number, session(), random.Random(number), wire=wire)
+
+
+def crashes(number: int) -> list[ArmedCrash]:
+    return plan_crashes(number, session(), random.Random(number))
+
+
+def test_every_kind_can_strike_at_some_stage() -> None:
+    assert {kind for kind, _ in POSSIBLE} == set(FaultKind)
+    assert {kind for kind, _ in POSSIBLE_CRASHES} == set(CrashKind)
+    assert {state for _, state in POSSIBLE_CRASHES} == set(InFlight)
+
+
+def test_the_profiles_together_are_everything() -> None:
+    parts = [kinds for name, kinds in PROFILES.items() if name != "all"]
+    assert frozenset().union(*parts) == PROFILES["all"] == frozenset(FaultKind)
+    assert not PROFILES["none"]
+
+
+def test_the_aimed_faults_go_round_every_pair() -> None:
+    aimed = Counter((a.kind, a.state) for n in range(DAYS) for a in faults(n) if a.state is not None)
+    common = {pair for pair in POSSIBLE if pair[0] not in BYTES | RARE}
+    assert set(aimed) == {pair for pair in POSSIBLE if pair[0] not in BYTES}
+    counts = [aimed[pair] for pair in common]
+    assert max(counts) - min(counts) <= max(counts) // 3
+    rare = [aimed[pair] for pair in POSSIBLE if pair[0] in RARE]
+    assert max(rare) < min(counts)
+
+
+def test_wire_days_go_round_every_pair_of_bytes() -> None:
+    aimed = {(a.kind, a.state) for n in range(DAYS) for a in faults(n, wire=True) if a.kind in BYTES}
+    assert {pair for pair in POSSIBLE if pair[0] in BYTES} <= aimed
+
+
+def test_bytes_are_spoilt_on_wire_days_only() -> None:
+    assert not [a for n in range(DAYS) for a in faults(n) if a.kind in BYTES]
+
+
+def test_the_crashes_go_round_every_pair() -> None:
+    days = len(POSSIBLE_CRASHES)
+    seen = Counter((crash.kind, crash.state) for n in range(days) for crash in crashes(n))
+    assert seen == dict.fromkeys(POSSIBLE_CRASHES, AIMED_CRASHES)
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("wire", [False, True])
+def test_a_profile_arms_its_own_kinds_only(profile: str, wire: bool) -> None:
+    armed = {a.kind for n in range(100) for a in faults(n, profile, wire=wire)}
+    expected = PROFILES[profile] if wire else PROFILES[profile] - BYTES
+    assert armed == expected
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(KeyError):
+        faults(0, "some")
+
+
+def test_all_is_in_order_of_time_and_within_the_session() -> None:
+    hours = session()
+    for number in range(20):
+        armed = [a.not_before for a in faults(number, wire=True)]
+        dying = [crash.not_before for crash in crashes(number)]
+        assert armed == sorted(armed)
+        assert dying == sorted(dying)
+        assert all(hours.open <= moment < hours.close for moment in armed + dying)
+
+
+def test_what_aims_at_the_proof_waits_for_its_hour() -> None:
+    from_then = session().close - timedelta(minutes=5)
+    for number in range(50):
+        waits = [(a.state, a.not_before) for a in faults(number)]
+        waits += [(crash.state, crash.not_before) for crash in crashes(number)]
+        assert all(moment == from_then for state, moment in waits if state is InFlight.PROOF)
+
+
+def test_what_spoils_an_answer_waits_for_a_call_that_changes_something() -> None:
+    armed = [a for n in range(50) for a in faults(n)]
+    after = {a.call for a in armed if a.kind in CALL_AFTER}
+    assert after == {"POST /v2/orders", "DELETE"}
+    calm = {a.call for a in armed if a.kind in CALL_BEFORE and a.state is InFlight.IDLE}
+    assert calm == {""}
+
+
+def test_the_same_number_and_luck_give_the_same_day() -> None:
+    assert faults(3) == faults(3)
+    assert faults(3) != faults(4)
+    assert crashes(3) == crashes(3)
