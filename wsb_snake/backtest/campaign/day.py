@@ -13,7 +13,7 @@ from wsb_snake.backtest.campaign.disk import Crash, Disk, copy_database
 from wsb_snake.backtest.campaign.drill_chat import DrillChat
 from wsb_snake.backtest.campaign.hunter import Attempt, intent_of, plan_attempts
 from wsb_snake.backtest.campaign.in_flight import IDLE, InFlightReader
-from wsb_snake.backtest.campaign.incarnation import Incarnation, Site
+from wsb_snake.backtest.campaign.incarnation import Hooks, Incarnation, Site
 from wsb_snake.backtest.campaign.invariants import Checker
 from wsb_snake.backtest.campaign.outside import Outside
 from wsb_snake.backtest.campaign.settings import drill_settings
@@ -183,14 +183,15 @@ class _Day:
 
     def _begin(self, folder: Path) -> None:
         self._died = False
-        process = Incarnation(
-            self._site, self._number, folder, self._in_commit, self._lane_failed, self._watched
-        )
+        hooks = Hooks(self._in_commit, self._lane_failed, self._watched, self._checker.loaded)
+        process = Incarnation(self._site, self._number, folder, hooks)
         self._process = process
         self._book = alpaca_executor.desk.book
         self._reader = InFlightReader(alpaca_executor.desk)
-        process.start()
-        self._checker.loaded()
+        try:
+            process.start()
+        except Crash:
+            return  # it died while it opened its database
         if not self._plan.engines:
             process.hub.spawn("hunter", self._hunt)
 

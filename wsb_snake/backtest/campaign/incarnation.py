@@ -1,6 +1,7 @@
 """One process of the daemon in a campaign: hub, database, ports and lanes, until it ends or dies."""
 
 import random
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from wsb_snake.core.lanes import Flag
 from wsb_snake.core.transport import Handler
 from wsb_snake.daemon import RETRY_S, Daemon, World
 from wsb_snake.db.database import Database
-from wsb_snake.db.errors import DatabaseError
+from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import Broker, BrokerError
@@ -27,9 +28,6 @@ from wsb_snake.vendors import connect_broker, connect_market
 
 SKIPPED_LANES = frozenset({"scan"})
 """Where the hunter stands in the place of the engines."""
-
-Failed = Callable[[str, Exception], None]
-Watch = Callable[[Broker], Broker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +47,30 @@ class Site:
     engines: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who looks on: at each point of a commit, at lanes that fail, at the broker, at what was loaded."""
+
+    crashes: Crashes
+    failed: Callable[[str, Exception], None]
+    watched: Callable[[Broker], Broker]
+    loaded: Callable[[], None]
+
+
 class Incarnation:
     """The ``number``-th process on one site, on the database in ``folder``."""
 
-    def __init__(
-        self, site: Site, number: int, folder: Path, crashes: Crashes, failed: Failed, watched: Watch
-    ) -> None:
+    def __init__(self, site: Site, number: int, folder: Path, hooks: Hooks) -> None:
         self._site = site
-        self._failed = failed
+        self._failed = hooks.failed
+        self._loaded = hooks.loaded
+        self._opened = False
         self.folder = folder
         self.hub = Hub(site.clock, site.seed * 1000 + number)
         self.settings = embedded_settings(site.urls, folder, **site.chosen)
-        self.database = Database(self.settings.db_path, self.hub, site.disk.connection(crashes))
+        self.database = Database(self.settings.db_path, self.hub, site.disk.connection(hooks.crashes))
         luck = random.Random(f"{site.seed}:{number}:orders")
-        self.broker = watched(self._broker())
+        self.broker = hooks.watched(self._broker())
         world = World(
             self.settings,
             self.hub,
@@ -71,7 +79,7 @@ class Incarnation:
             self._market(),
             site.chat.on(self.hub),
             luck,
-            failed,
+            hooks.failed,
         )
         self.daemon = Daemon(world, alpaca_executor)
         self._stopping = Flag(self.hub, "stopping")
@@ -92,8 +100,7 @@ class Incarnation:
     def start(self) -> None:
         """Open what there is and set every lane going."""
         daemon = self.daemon
-        self.database.open()
-        daemon.load()
+        self._open()
         if self._site.streams_quotes:
             daemon.quote_feed = SimQuoteFeed(self._site.exchange, daemon.take_quote_state)
         self._site.stream.connect(daemon, self.hub)
@@ -112,14 +119,33 @@ class Incarnation:
         self._site.stream.hang_up()
         self.hub.close()
 
+    def _open(self) -> None:
+        """As in production: on a disk that cannot be used the daemon runs without entries."""
+        try:
+            self.database.open(self._take_up)
+            self._opened = True
+        except DatabaseUnavailable:
+            self._opened = False
+
+    def _take_up(self, conn: sqlite3.Connection) -> None:
+        self.daemon.take_up(conn)
+        self._loaded()
+
     def _agree(self) -> None:
-        while True:
+        """Reach the broker and the disk; neither waits for the other."""
+        agreed = False
+        while not (agreed and self._opened):
             try:
-                if self.daemon.account is None:
-                    self.daemon.connect_account()
-                self.daemon.agree()
-                return
-            except (BrokerError, DatabaseError):
+                if not agreed:
+                    if self.daemon.account is None:
+                        self.daemon.connect_account()
+                    self.daemon.agree()
+                    agreed = True
+            except (BrokerError, DatabaseUnavailable):
+                self.daemon.not_agreed()
+            if not self._opened:
+                self._open()
+            if not (agreed and self._opened):
                 self.hub.sleep(RETRY_S)
 
     def _tick(self) -> None:
