@@ -69,8 +69,8 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     desk.pollers.account.latest = Snapshot(account, begun, read_at)
     desk.pollers.positions.latest = Snapshot(positions, begun, read_at)
     desk.pollers.orders.latest = Snapshot(open_orders, begun, read_at)
-    desk.disputes.settle("start:")
     reconciler.run(positions, open_orders, begun, recent)
+    desk.disputes.settle("start:")
     desk.ready = True
     held = desk.book.view.watched()
     log.info("reconciled with the broker: %d positions watched", len(held))
