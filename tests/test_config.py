@@ -265,3 +265,9 @@ def test_the_example_file_shows_the_real_defaults(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("\n".join(line[1:] for line in lines if line[1:2].isupper() and "=" in line))
     assert load(file) == load(env_file=None)
+
+
+def test_the_heartbeat_url_is_a_secret_too() -> None:
+    url = "https://hc.example/ping/c0ffee"
+    assert url in load(env_file=None, wsb_snake_heartbeat_url=url).secrets()
+    assert load(env_file=None).secrets() == ()
