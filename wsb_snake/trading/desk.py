@@ -35,6 +35,7 @@ from wsb_snake.trading.broker import (
 from wsb_snake.trading.clock_watch import ClockWatch
 from wsb_snake.trading.disputes import Disputes
 from wsb_snake.trading.eod_guard import EodState
+from wsb_snake.trading.exits import SECOND_LOOK_S
 from wsb_snake.trading.order_ids import OrderIds
 from wsb_snake.trading.order_signs import OrderSigns
 from wsb_snake.trading.pauses import Pauses
@@ -309,9 +310,17 @@ class Desk:
         return 60.0 if self.in_session() else 300.0
 
     def _quotes_every(self) -> float:
-        if not self.held_symbols() or not self.in_session():
+        if self.quote_stream_up or not self.in_session():
             return 15.0
-        return 15.0 if self.quote_stream_up else 5.0
+        return SECOND_LOOK_S if self._stop_crossed() else 5.0  # also with nothing held: that asks nobody
+
+    def _stop_crossed(self) -> bool:
+        """A stop is crossed by the quote that we have, and waits for its second look."""
+        for position in self.book.view.watched():
+            quote, stop = self.board.get(position.symbol), position.stop_price
+            if stop is not None and quote is not None and quote.two_sided and quote.mid <= stop:
+                return True
+        return False
 
     def eod_open(self) -> bool:
         """Today's EOD close has run and flat is not proven yet."""
