@@ -23,7 +23,7 @@ from tests.sim.bench import SPY_CALL
 from wsb_snake.sim.orders import SimOrder, SimStatus
 from wsb_snake.sim.rules import Rules
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 HOLD_S = 2
 PATIENCE_S = 120

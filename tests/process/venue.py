@@ -142,6 +142,7 @@ class Venue:
     exchange: Exchange
     faults: Strikes
     telegram: Telegram
+    server: ExchangeServer
     environment: dict[str, str]
 
     def orders(self) -> list[SimOrder]:
@@ -176,7 +177,7 @@ def venue(
     keeper.start()
     try:
         environment = server.environment() | {"WSB_SNAKE_CLOCK_START": "broker"}
-        yield Venue(market, exchange, strikes, telegram, environment)
+        yield Venue(market, exchange, strikes, telegram, server, environment)
     finally:
         stop.set()
         keeper.join()
