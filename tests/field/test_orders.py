@@ -19,6 +19,7 @@ from tests.source_rules import ROOT, package
 from tests.trading.samples import NOON
 from tests.trading.test_alpaca_broker import BUY, ORDER, QUICK, SELL, broker_at
 from tests.trading.world import Trouble, World, world
+from wsb_snake.backtest.sim_broker import trade_update
 from wsb_snake.core.occ import build, parse
 from wsb_snake.core.orders import (
     LIVE,
@@ -474,3 +475,40 @@ def test_33c_an_order_that_the_broker_does_not_know_is_no_open_order(tmp_path: P
         assert ended.ended_at - ended.created_at >= timedelta(seconds=10)  # lists may lag
         with pytest.raises(NotFound):
             w.do(lambda: w.broker.order_by_client_id(order.client_order_id))
+
+
+def test_20_a_phantom_cancel_does_not_end_in_two_sales(tmp_path: Path) -> None:
+    """The stream said cancelled, the order lived on, a second one was sent."""
+    with world(tmp_path) as w:
+        position = w.open()
+        hard_to_sell(w)
+        alpaca_executor.execute_exit(position.position_id, ExitReason.TIME)
+        w.until(lambda: w.own("sell") and w.own("sell")[0].open, 10)
+        told = [message for message in w.updates if message.order.side == "sell"][-1]
+        over = replace(told.order, status=SimStatus.CANCELED, canceled_at=w.clock.now())
+        w.daemon.take_update(trade_update(replace(told, event="canceled", order=over)))
+        live: set[int] = set()
+        for _ in range(60):
+            w.run(1)
+            live.add(sum(order.open for order in w.own("sell")))
+        w.until(w.outcomes, 60)
+        assert max(live) <= 1
+        assert sold(w) == position.qty
+        assert w.held() == 0
+        assert len(w.outcomes()) == 1
+
+
+def test_20b_a_phantom_cancel_of_an_entry_leaves_no_order_behind(tmp_path: Path) -> None:
+    """Told as cancelled, the entry went on working, and nobody called it back."""
+    with world(tmp_path) as w:
+        w.feed.shown[SPY_CALL] = ("1.00", "1.05")
+        order = w.enter()
+        assert order is not None
+        w.price("1.20", "1.25")
+        w.until(lambda: w.own("buy") and w.own("buy")[0].open, 10)
+        told = w.updates[-1]
+        over = replace(told.order, status=SimStatus.CANCELED, canceled_at=w.clock.now())
+        w.daemon.take_update(trade_update(replace(told, event="canceled", order=over)))
+        w.until(lambda: not w.own("buy")[0].open, 60)
+        assert w.held() == 0
+        w.until(lambda: w.position(order.position_id).state is PositionState.VOID, 30)

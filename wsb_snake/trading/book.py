@@ -122,6 +122,12 @@ class Change:
             self._reappeared(new)
         return new
 
+    def revive(self, client_order_id: str, status: OrderStatus) -> None:
+        """The broker works an order that is over for us."""
+        order = replace(self._book.orders[client_order_id], status=status, ended_at=None)
+        self.order(order)
+        self._reappeared(order)
+
     def end_order(self, order: Order, status: OrderStatus, why: str, at: datetime | None = None) -> None:
         """Our own verdict about an order, over since ``at`` (now): it never reached the broker, was
         refused by it, or is not heard of any more."""

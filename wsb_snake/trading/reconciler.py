@@ -55,6 +55,7 @@ class Findings:
     shortfall: tuple[Shortfall, ...] = ()
     unseen: tuple[Order, ...] = ()
     strays: tuple[BrokerOrder, ...] = ()
+    ghosts: tuple[BrokerOrder, ...] = ()
     foreign: tuple[Foreign, ...] = ()
 
 
@@ -93,6 +94,7 @@ def compare(
         tuple(shortfall),
         tuple(unseen(view, at_broker, begun_at)),
         tuple(_strays(view, at_broker)),
+        tuple(_ghosts(view, at_broker, begun_at)),
         foreign,
     )
 
@@ -162,6 +164,22 @@ def _strays(view: BookView, at_broker: tuple[BrokerOrder, ...]) -> Iterable[Brok
         live = order.is_option and order.status not in TERMINAL
         if live and ours(order) and order.client_order_id not in known:
             yield order
+
+
+def _ghosts(
+    view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime
+) -> Iterable[BrokerOrder]:
+    """Orders of ours that are over in the book, and that the broker still works after its lag."""
+    lag = timedelta(seconds=BROKER_LAG_S)
+    over = {
+        order.client_order_id: order
+        for order in view.orders
+        if not order.live and order.ended_at is not None and order.ended_at + lag <= begun_at
+    }
+    for found in at_broker:
+        mine = over.get(found.client_order_id)
+        if mine is not None and found.status in LIVE and matches(mine, found):
+            yield found
 
 
 def matches(order: Order, found: BrokerOrder, skew_s: float | None = None) -> bool:

@@ -62,6 +62,8 @@ class Reconciler:
             dispatch.look_up(self._desk, order)
         for stray in found.strays:
             recovery.recover(self._desk, stray, positions, (*recent, *open_orders))
+        for ghost in found.ghosts:
+            self._revive(ghost)
         self._adopt(found, (*recent, *open_orders))
         for missing in found.shortfall:
             self._desk.senders.offer(
@@ -77,6 +79,17 @@ class Reconciler:
                     commit.change, surplus.held, surplus.qty, recent, self._desk.ids, self._desk.settings
                 )
             log.warning("adopted %s contracts of %s", surplus.qty, surplus.held.symbol)
+
+    def _revive(self, ghost: BrokerOrder) -> None:
+        """An order that we were told is over, and is not: it is worked again, and told of."""
+        with self._desk.book.change() as commit:
+            commit.change.revive(ghost.client_order_id, ghost.status)
+            commit.change.event(
+                EventKind.ERROR,
+                what=f"the broker still works an order in {ghost.symbol} that was reported as over",
+                detail=ghost.client_order_id,
+            )
+        self._desk.bell.set()
 
     def _explain(self, missing: Shortfall) -> None:
         """Ask the account's activities where the contracts went (on a sender lane)."""
