@@ -1,0 +1,251 @@
+"""What is held against each order: a made-up violation is found, the good case passes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.backtest.campaign.watching import Watch, watched
+from tests.sim.bench import AAPL_CALL, IWM_CALL, SPY_CALL, SPY_LATER, SPY_PUT
+from wsb_snake.backtest.campaign.violation import Promise
+from wsb_snake.core.orders import ExitReason, OrderType, PositionIntent, Side
+from wsb_snake.sim.orders import NewOrder
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import OrderTicket, Rejected
+
+NAME = "wsb-20261123-s-abcdefghijk{}-{}-1"
+
+
+def buy(letter: str = "m", symbol: str = SPY_CALL, qty: int = 1, limit: str = "1.00") -> OrderTicket:
+    return OrderTicket(
+        NAME.format(letter, "e"),
+        symbol,
+        Side.BUY,
+        PositionIntent.BUY_TO_OPEN,
+        OrderType.LIMIT,
+        qty,
+        Decimal(limit),
+    )
+
+
+def sell() -> OrderTicket:
+    name = NAME.format("m", "x")
+    return OrderTicket(name, SPY_CALL, Side.SELL, PositionIntent.SELL_TO_CLOSE, OrderType.MARKET, 1, None)
+
+
+def sending(watch: Watch, *tickets: OrderTicket) -> None:
+    for ticket in tickets:
+        watch.orders.sending(ticket, watch.world.desk)
+
+
+def test_a_trade_from_entry_to_exit_keeps_every_promise(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        w = watch.world
+        position = w.open()
+        w.price("1.30", "1.34")
+        w.until(lambda: w.position(position.position_id).state == "closed")
+        assert watch.findings.violations == []
+        assert set(watch.findings.checked) == {
+            Promise.NO_BLIND_RESEND,
+            Promise.NO_ENTRY_WHEN_FORBIDDEN,
+            Promise.LIMITS,
+            Promise.NEVER_SHORT,
+            Promise.ONE_LIVE_EXIT,
+        }
+
+
+def test_the_same_order_twice(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        sending(watch, buy(), buy())
+        assert len(watch.broken(Promise.NO_BLIND_RESEND)) == 1
+
+
+# entries
+
+
+def test_an_entry_while_paused(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        watch.world.desk.pauses.set("manual", "by the test")
+        sending(watch, buy())
+        assert "paused" in watch.broken(Promise.NO_ENTRY_WHEN_FORBIDDEN)[0]
+
+
+def test_an_entry_while_halted(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        watch.world.desk.halt_file.touch()
+        sending(watch, buy())
+        assert "halted" in watch.broken(Promise.NO_ENTRY_WHEN_FORBIDDEN)[0]
+
+
+def test_an_entry_before_the_reconciliation(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        watch.world.desk.ready = False
+        sending(watch, buy())
+        assert "reconciliation" in watch.broken(Promise.NO_ENTRY_WHEN_FORBIDDEN)[0]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "wall", "late"),
+    [
+        (SPY_CALL, "15:04:50", False),
+        (SPY_CALL, "15:05", True),
+        (AAPL_CALL, "14:49:50", False),
+        (AAPL_CALL, "14:50", True),
+        (SPY_LATER, "15:30", False),
+    ],
+)
+def test_an_entry_past_the_cutoff(tmp_path: Path, symbol: str, wall: str, late: bool) -> None:
+    with watched(tmp_path, wall) as watch:
+        sending(watch, buy(symbol=symbol))
+        assert bool(watch.broken(Promise.NO_ENTRY_WHEN_FORBIDDEN)) is late
+
+
+# limits
+
+
+def test_too_much_in_one_trade(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_trade_dollars=Decimal(200)) as watch:
+        sending(watch, buy("a", qty=2))
+        assert watch.broken(Promise.LIMITS) == []
+        sending(watch, buy("b", qty=3))
+        assert "in one trade" in watch.broken(Promise.LIMITS)[0]
+
+
+def test_too_many_entries_within_a_minute(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_orders_minute=2, wsb_snake_max_positions=5) as watch:
+        sending(watch, buy("a"), buy("b"))
+        watch.world.run(61)
+        sending(watch, buy("c"), buy("d"))
+        assert watch.broken(Promise.LIMITS) == []
+        sending(watch, buy("e"))
+        assert watch.broken(Promise.LIMITS) == [f"{NAME.format('e', 'e')}: 3 entry orders within a minute"]
+
+
+def test_too_many_entries_a_day(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_orders_day=1) as watch:
+        sending(watch, buy("a"))
+        watch.world.run(61)
+        sending(watch, buy("b"))
+        assert "2 entry orders today" in watch.broken(Promise.LIMITS)[0]
+
+
+def test_too_much_premium_a_day_though_it_was_sold_again(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_day_dollars=Decimal(400)) as watch:
+        w = watch.world
+        position = w.open()  # 3 contracts at 1.05
+        alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        w.until(lambda: w.position(position.position_id).state == "closed")
+        assert watch.broken(Promise.LIMITS) == []
+        sending(watch, buy(symbol=IWM_CALL, limit="1.00"))
+        assert "of premium today" in watch.broken(Promise.LIMITS)[0]
+
+
+def test_too_many_positions(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_positions=1) as watch:
+        watch.world.open()
+        assert watch.broken(Promise.LIMITS) == []
+        sending(watch, buy(symbol=IWM_CALL))
+        assert "2 positions" in watch.broken(Promise.LIMITS)[0]
+
+
+def test_too_much_in_one_name(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_ticker_dollars=Decimal(400)) as watch:
+        watch.world.open()
+        sending(watch, buy(symbol=IWM_CALL))
+        assert watch.broken(Promise.LIMITS) == []
+        sending(watch, buy("p", symbol=SPY_PUT))
+        assert "in SPY" in watch.broken(Promise.LIMITS)[0]
+
+
+def test_what_never_arrived_counts_for_a_moment_only(tmp_path: Path) -> None:
+    with watched(tmp_path, wsb_snake_max_positions=1) as watch:
+        sending(watch, buy("a"))
+        watch.world.run(2)
+        sending(watch, buy("b", symbol=IWM_CALL))
+        assert watch.broken(Promise.LIMITS) == []
+
+
+# sales
+
+
+def test_more_sold_than_held(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        w = watch.world
+        w.exchange.hold(SPY_CALL, 1, Decimal(1))
+        w.by_hand(SPY_CALL, "sell", 1)
+        w.run(2)
+        assert watch.broken(Promise.NEVER_SHORT) == []
+        w.exchange.account.trade(SPY_CALL, -1, Decimal(1), 100)
+        watch.orders.on_update(w.updates[-1])
+        assert len(watch.broken(Promise.NEVER_SHORT)) == 1
+        w.exchange.account.trade(SPY_CALL, 1, Decimal(1), 100)
+
+
+def test_two_live_exits_of_one_position(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        w = watch.world
+        w.desk.ready = False  # it would recover and cancel them
+        w.exchange.hold(SPY_CALL, 2, Decimal(1))
+        for name in (NAME.format("m", "x"), NAME.format("n", "x"), NAME.format("m", "x")[:-1] + "2"):
+            assert watch.broken(Promise.ONE_LIVE_EXIT) == []
+            w.exchange.hold(SPY_CALL, 1, Decimal(1))
+            w.exchange.place(NewOrder(SPY_CALL, "sell", 1, "limit", Decimal(9), name))
+        assert len(watch.broken(Promise.ONE_LIVE_EXIT)) == 1
+        for order in w.exchange.orders(limit=50):
+            w.exchange.cancel(order.id)
+        w.run(2)
+        w.updates.clear()
+
+
+@pytest.mark.parametrize(
+    ("reason", "symbol", "wrong"),
+    [
+        (ExitReason.EOD, SPY_LATER, True),
+        (ExitReason.CUTOFF, SPY_LATER, True),
+        (ExitReason.MANUAL, SPY_LATER, False),
+        (ExitReason.EOD, SPY_CALL, False),
+    ],
+)
+def test_a_later_expiry_sold_for_the_day(
+    tmp_path: Path, reason: ExitReason, symbol: str, wrong: bool
+) -> None:
+    with watched(tmp_path) as watch:
+        w = watch.world
+        position = w.open(symbol)
+        alpaca_executor.execute_exit(position.position_id, reason)
+        w.until(lambda: w.position(position.position_id).state == "closed")
+        assert bool(watch.broken(Promise.LATER_UNTOUCHED)) is wrong
+
+
+SHORT_OF = Rejected("insufficient qty available for order (requested: 1, available: 0)")
+
+
+def test_a_sale_of_what_is_not_there(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        watch.orders.refused(buy(), SHORT_OF)
+        watch.orders.refused(sell(), Rejected("the market is closed"))
+        assert watch.findings.checked[Promise.NEVER_SHORT] == 0
+        watch.orders.refused(sell(), SHORT_OF)
+        assert len(watch.broken(Promise.NEVER_SHORT)) == 1
+
+
+def test_somebody_elses_act_explains_a_refusal_for_a_while(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        now = watch.world.clock.now()
+        watch.touched[SPY_CALL] = now - timedelta(seconds=44)
+        watch.orders.refused(sell(), SHORT_OF)
+        assert watch.broken(Promise.NEVER_SHORT) == []
+        watch.touched[SPY_CALL] = now - timedelta(seconds=46)
+        watch.orders.refused(sell(), SHORT_OF)
+        assert len(watch.broken(Promise.NEVER_SHORT)) == 1
+
+
+def test_somebody_elses_resting_sale_explains_a_refusal(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        w = watch.world
+        w.exchange.hold(SPY_LATER, 1, Decimal(1))
+        w.by_hand(SPY_LATER, "sell", 1, "9.00")
+        watch.orders.refused(replace(sell(), symbol=SPY_LATER), SHORT_OF)
+        assert watch.broken(Promise.NEVER_SHORT) == []
