@@ -1,0 +1,427 @@
+"""Known bugs, each planted into the production code, and the promises that it breaks."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+from pytest import MonkeyPatch
+
+from wsb_snake.backtest.campaign.violation import Promise
+from wsb_snake.core.events import Event
+from wsb_snake.core.orders import (
+    ExitReason,
+    Order,
+    OrderStatus,
+    PositionState,
+    Purpose,
+    Report,
+    apply_report,
+)
+from wsb_snake.core.signals import TradeIntent
+from wsb_snake.core.types import Quote
+from wsb_snake.db import journal
+from wsb_snake.learning import outcome_recorder
+from wsb_snake.notifications import outbox
+from wsb_snake.notifications.chat import ChatError
+from wsb_snake.trading import book as book_module
+from wsb_snake.trading import (
+    closing,
+    dispatch,
+    end_of_day,
+    entries,
+    eod_guard,
+    order_work,
+    recovery,
+    risk_governor,
+    start_up,
+)
+from wsb_snake.trading.book import BookView, Change
+from wsb_snake.trading.breaker_pause import BreakerPause
+from wsb_snake.trading.broker import BrokerError
+from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.end_of_day import EndOfDay
+from wsb_snake.trading.eod_guard import EodState, Reading, Rungs
+from wsb_snake.trading.order_work import Cancel, Step, Wait
+from wsb_snake.trading.pauses import Pauses
+from wsb_snake.trading.pollers import Snapshot
+from wsb_snake.trading.positions import Position
+from wsb_snake.trading.reconciler import Shortfall
+from wsb_snake.trading.reconciling import Reconciler
+from wsb_snake.trading.risk_governor import Limits, Refused
+
+P = Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """``plant`` puts it in; any of ``promises`` may be the one that it is found by."""
+
+    plant: Callable[[MonkeyPatch], None]
+    promises: frozenset[Promise]
+
+    @property
+    def name(self) -> str:
+        return self.plant.__name__
+
+
+# unknown outcomes
+
+
+def unknown_is_taken_for_not_sent(patch: MonkeyPatch) -> None:
+    """A lost answer counts as a failure, so the next order goes out under a new name."""
+    patch.setattr(dispatch, "Unavailable", BrokerError)
+
+
+def unknown_is_sent_again(patch: MonkeyPatch) -> None:
+    """What cannot be found is sent once more under the same name."""
+
+    def resend(desk: Desk, order: Order) -> None:
+        with desk.book.change() as commit:
+            known = desk.book.orders[order.client_order_id]
+            if known.status is OrderStatus.UNKNOWN:
+                commit.change.order(replace(known, status=OrderStatus.PLANNED))
+
+    patch.setattr(dispatch, "_not_found", resend)
+
+
+# the end of day
+
+
+def proof_is_having_tried(patch: MonkeyPatch) -> None:
+    """The latch is set by the close having run."""
+
+    def tried(state: EodState, reading: Reading, view: BookView) -> EodState:
+        return replace(state, proven_at=state.proven_at or state.ran_at)
+
+    patch.setattr(end_of_day, "advance", tried)
+
+
+def one_reading_is_proof(patch: MonkeyPatch) -> None:
+    """The first clean reading sets the latch."""
+
+    def once(state: EodState, reading: Reading, view: BookView) -> EodState:
+        after = eod_guard.advance(state, reading, view)
+        return replace(after, proven_at=after.proven_at or after.first_clean_at)
+
+    patch.setattr(end_of_day, "advance", once)
+
+
+def an_old_reading_is_proof(patch: MonkeyPatch) -> None:
+    """Readings count that were begun before our last order was over."""
+
+    def any_reading(state: EodState, reading: Reading, view: BookView) -> EodState:
+        ended = tuple(o if o.live else replace(o, ended_at=None) for o in view.orders)
+        return eod_guard.advance(state, reading, BookView(view.positions, ended))
+
+    patch.setattr(end_of_day, "advance", any_reading)
+
+
+def eod_closes_later_expiries(patch: MonkeyPatch) -> None:
+    """Everything is closed for the day, whenever it expires."""
+    due = EndOfDay.due
+
+    def all_of_it(self: EndOfDay, position: Position, now: datetime) -> ExitReason | None:
+        return due(self, replace(position, expiry=now.date()), now)
+
+    patch.setattr(EndOfDay, "due", all_of_it)
+
+
+def eod_leaves_what_it_did_not_open(patch: MonkeyPatch) -> None:
+    """Only the scalper's own positions are closed for the day."""
+    due = EndOfDay.due
+
+    def own_only(self: EndOfDay, position: Position, now: datetime) -> ExitReason | None:
+        return due(self, position, now) if position.engine == "spy_scalper" else None
+
+    patch.setattr(EndOfDay, "due", own_only)
+
+
+# what the broker says
+
+
+def a_failed_fetch_is_flat(patch: MonkeyPatch) -> None:
+    """A poller that gets no answer publishes an empty one, and what is missing then is closed."""
+    failed = Desk.broker_failed
+
+    def publish_nothing(self: Desk, group: str, error: BrokerError) -> None:
+        failed(self, group, error)
+        if group == "positions" and hasattr(self, "pollers"):
+            now = self.now()
+            self.pollers.positions.latest = Snapshot((), now, now)
+
+    def close(self: Reconciler, missing: Shortfall) -> None:
+        with self._desk.book.change() as commit:
+            position = self._desk.book.positions[missing.position.position_id]
+            if position.qty:
+                commit.change.close(replace(position, exit_reason=ExitReason.UNEXPLAINED))
+
+    patch.setattr(Desk, "broker_failed", publish_nothing)
+    patch.setattr(Reconciler, "_explain", close)
+
+
+def fills_are_added_up(patch: MonkeyPatch) -> None:
+    """Each report's cumulative quantity is taken for an increment."""
+
+    def added(order: Order, report: Report) -> Order:
+        if order.live and 0 < report.filled_qty < order.qty:
+            total = min(order.qty, order.filled_qty + report.filled_qty)
+            report = replace(report, filled_qty=total)
+        return apply_report(order, report)
+
+    patch.setattr(book_module, "apply_report", added)
+
+
+# reservations and limits
+
+
+def no_reservation_is_released(patch: MonkeyPatch) -> None:
+    """A position whose entry ended without a fill goes on entering."""
+    ended = Change._ended
+
+    def keep(self: Change, order: Order) -> None:
+        before = self._book.positions[order.position_id]
+        ended(self, order)
+        if self._book.positions[order.position_id].state is PositionState.VOID:
+            self.position(before)
+
+    patch.setattr(Change, "_ended", keep)
+
+
+def closing_gives_premium_back(patch: MonkeyPatch) -> None:
+    """The day's premium counts only what still works."""
+    patch.setattr(risk_governor, "_spent", risk_governor._open_premium)
+
+
+def working_entries_count_nothing(patch: MonkeyPatch) -> None:
+    """The count of positions is looked up before the entries under way are in it."""
+    by_count = risk_governor._by_count
+
+    def opened_only(
+        intent: TradeIntent, view: BookView, entries: list[Order], limits: Limits, now: datetime
+    ) -> Refused | None:
+        held = tuple(p for p in view.positions if p.state is not PositionState.ENTERING)
+        return by_count(intent, BookView(held, view.orders), entries, limits, now)
+
+    patch.setattr(risk_governor, "_by_count", opened_only)
+
+
+def never_sent_counts_no_orders(patch: MonkeyPatch) -> None:
+    """Orders that failed do not count against the rate."""
+
+    def counts(order: Order) -> bool:
+        return order.live or order.filled_qty > 0
+
+    patch.setattr(risk_governor, "_counts", counts)
+
+
+# entries
+
+
+def entries_go_past_the_cutoff(patch: MonkeyPatch) -> None:
+    """0DTE entries end with the session."""
+    rungs = eod_guard.rungs
+
+    def none(session: object, underlying: str, cutoff_flatten: bool) -> Rungs:
+        steps = rungs(session, underlying, cutoff_flatten)  # type: ignore[arg-type]
+        return replace(steps, entries_end=steps.eod)
+
+    patch.setattr(entries, "rungs", none)
+
+
+def entries_go_while_paused(patch: MonkeyPatch) -> None:
+    """Nobody asks for the pauses."""
+    patch.setattr(Pauses, "any", property(lambda self: False))
+
+
+def entries_go_on_any_quote(patch: MonkeyPatch) -> None:
+    """The age of the quote is not looked at."""
+    patch.setattr(entries, "ENTRY_QUOTE_S", 1e9)
+
+
+# exits
+
+
+def two_lanes_plan_one_exit(patch: MonkeyPatch) -> None:
+    """Whether an exit is live is asked outside of the book's lock, with a wait before it is taken."""
+    plan = closing._plan_exit
+
+    def check_then_act(
+        desk: Desk, position_id: str, qty: int, attempt: int, quote: Quote | None
+    ) -> Order | None:
+        live = desk.book.view.live_order(position_id, Purpose.EXIT)
+        desk.ports.lanes.sleep(0.25)  # for the row to be written
+        if live is not None:
+            return None
+        with desk.book.lock:  # the second look under the lock finds nothing
+            hidden = {k: o for k, o in desk.book.orders.items() if o.position_id == position_id and o.live}
+            for name in hidden:
+                del desk.book.orders[name]
+        try:
+            return plan(desk, position_id, qty, attempt + len(hidden), quote)
+        finally:
+            desk.book.orders.update(hidden)
+            desk.book._publish()
+
+    patch.setattr(closing, "_plan_exit", check_then_act)
+
+
+def exits_are_never_priced_again(patch: MonkeyPatch) -> None:
+    """The first limit works for ever."""
+
+    def wait(order: Order, quote: Quote | None, now: datetime) -> Step:
+        step = order_step(order, quote, now)
+        return Wait(now.replace(year=now.year + 1)) if isinstance(step, Cancel) else step
+
+    order_step = order_work.exit_step
+    patch.setattr(closing, "exit_step", wait)
+
+
+def a_refused_exit_is_given_up(patch: MonkeyPatch) -> None:
+    """After the first refusal nobody tries again."""
+
+    def never(tried: list[Order]) -> datetime | None:
+        refused = any(o.status in {OrderStatus.REJECTED, OrderStatus.NEVER_SENT} for o in tried)
+        return tried[-1].created_at.replace(year=tried[-1].created_at.year + 1) if refused else None
+
+    patch.setattr(closing, "back_off", never)
+
+
+# restarts
+
+
+def pauses_are_forgotten(patch: MonkeyPatch) -> None:
+    """A restart begins without pauses and with a whole breaker."""
+
+    def nothing(self: object, conn: sqlite3.Connection) -> None:
+        return
+
+    patch.setattr(Pauses, "load", nothing)
+    patch.setattr(BreakerPause, "load", nothing)
+
+
+def strays_are_not_recovered(patch: MonkeyPatch) -> None:
+    """Orders at the broker that the book lacks are left alone."""
+
+    def nothing(*_: object) -> None:
+        return
+
+    patch.setattr(recovery, "recover", nothing)
+
+
+def unsettled_orders_are_taken_for_unsent(patch: MonkeyPatch) -> None:
+    """After a restart an order without an answer counts as never sent, and nobody looks it up."""
+    load = start_up.load
+
+    def forget(desk: Desk, conn: sqlite3.Connection) -> None:
+        load(desk, conn)
+        with desk.book.change() as commit:
+            for order in list(desk.book.orders.values()):
+                if order.status is OrderStatus.UNKNOWN:
+                    commit.change.end_order(order, OrderStatus.NEVER_SENT, "not sent")
+
+    patch.setattr(start_up, "load", forget)
+    patch.setattr(recovery, "lost", lambda desk, told: [])
+
+
+# the journal's readers
+
+
+def outcomes_come_from_the_quote(patch: MonkeyPatch) -> None:
+    """The price learnt from is the one that the exit was decided on."""
+
+    def decided(conn: sqlite3.Connection, position_id: str) -> Decimal | None:
+        row = conn.execute(
+            "SELECT decision_price FROM orders WHERE position_id = ? AND purpose = 'exit'"
+            " AND decision_price IS NOT NULL ORDER BY created_at LIMIT 1",
+            (position_id,),
+        ).fetchone()
+        return fill(conn, position_id) if row is None else Decimal(row[0])
+
+    fill = outcome_recorder.exit_fill_price
+    patch.setattr(outcome_recorder, "exit_fill_price", decided)
+
+
+def a_crash_repeats_events(patch: MonkeyPatch) -> None:
+    """The offset moves in a transaction of its own, and what is handled again is counted again."""
+
+    def handle(self: journal.Consumer, conn: sqlite3.Connection) -> int:
+        events = journal.read(conn, self._offset(conn), journal.BATCH)
+        for event in events:
+            self._handle(conn, event)
+        return events[-1].seq if events else 0
+
+    def advance(name: str, seq: int, conn: sqlite3.Connection) -> None:
+        conn.execute("INSERT OR REPLACE INTO offsets (consumer, seq) VALUES (?, ?)", (name, seq))
+
+    def catch_up(self: journal.Consumer) -> int:
+        handled = 0
+        while lag := self.lag():
+            seq = self._database.transact(partial(handle, self)).result()
+            self._database.transact(partial(advance, self._name, seq)).result()
+            handled += lag
+        return handled
+
+    def count(conn: sqlite3.Connection, outcome: sqlite3.Row | None, times: int) -> None:
+        if times > 0:
+            counted(conn, outcome, times)
+
+    counted = outcome_recorder._count
+    patch.setattr(journal.Consumer, "catch_up", catch_up)
+    patch.setattr(outcome_recorder, "_count", count)
+
+
+def an_event_is_alerted_twice(patch: MonkeyPatch) -> None:
+    """Handled again, an event becomes an alert again."""
+    once = outbox.enqueue
+
+    def twice(conn: sqlite3.Connection, event: Event) -> None:
+        once(conn, event)
+        conn.execute(
+            "INSERT INTO alerts (dedupe_key, at, kind, level, text, state)"
+            " SELECT dedupe_key || 'b', at, kind, level, text, 'pending' FROM alerts"
+            " WHERE dedupe_key LIKE ? || '%'",
+            (f"event:{event.seq}:",),
+        )
+
+    patch.setattr(outbox, "enqueue", twice)
+
+
+def repeats_are_not_marked(patch: MonkeyPatch) -> None:
+    """An answer that was lost counts as nothing delivered."""
+    patch.setattr(outbox, "ChatUnavailable", ChatError)
+
+
+BUGS = (
+    Bug(unknown_is_taken_for_not_sent, frozenset({P.ONE_LIVE_EXIT, P.NEVER_SHORT, P.BOOK_IS_BROKER})),
+    Bug(unknown_is_sent_again, frozenset({P.NO_BLIND_RESEND})),
+    Bug(proof_is_having_tried, frozenset({P.PROOF_IS_TRUE, P.TOLD_WHEN_NOT})),
+    Bug(one_reading_is_proof, frozenset({P.PROOF_IS_TRUE})),
+    Bug(an_old_reading_is_proof, frozenset({P.PROOF_IS_TRUE})),
+    Bug(eod_closes_later_expiries, frozenset({P.LATER_UNTOUCHED})),
+    Bug(eod_leaves_what_it_did_not_open, frozenset({P.GONE_AT_THE_END})),
+    Bug(a_failed_fetch_is_flat, frozenset({P.BOOK_IS_BROKER, P.ONE_OUTCOME, P.EXPLAINED, P.GONE_AT_THE_END})),
+    Bug(fills_are_added_up, frozenset({P.BOOK_IS_BROKER, P.NEVER_SHORT, P.ONE_OUTCOME, P.EXITS_GET_DONE})),
+    Bug(no_reservation_is_released, frozenset({P.RESERVATIONS_END})),
+    Bug(closing_gives_premium_back, frozenset({P.LIMITS})),
+    Bug(working_entries_count_nothing, frozenset({P.LIMITS})),
+    Bug(never_sent_counts_no_orders, frozenset({P.LIMITS})),
+    Bug(entries_go_past_the_cutoff, frozenset({P.NO_ENTRY_WHEN_FORBIDDEN})),
+    Bug(entries_go_while_paused, frozenset({P.NO_ENTRY_WHEN_FORBIDDEN})),
+    Bug(entries_go_on_any_quote, frozenset({P.NO_ENTRY_WHEN_FORBIDDEN})),
+    Bug(two_lanes_plan_one_exit, frozenset({P.ONE_LIVE_EXIT, P.NEVER_SHORT})),
+    Bug(exits_are_never_priced_again, frozenset({P.EXITS_GET_DONE, P.GONE_AT_THE_END})),
+    Bug(a_refused_exit_is_given_up, frozenset({P.EXITS_GET_DONE, P.GONE_AT_THE_END})),
+    Bug(pauses_are_forgotten, frozenset({P.PAUSES_SURVIVE})),
+    Bug(strays_are_not_recovered, frozenset({P.BOOK_IS_BROKER, P.EXPLAINED, P.NEVER_SHORT, P.ONE_OUTCOME})),
+    Bug(
+        unsettled_orders_are_taken_for_unsent,
+        frozenset({P.BOOK_IS_BROKER, P.EXPLAINED, P.NEVER_SHORT, P.ONE_LIVE_EXIT}),
+    ),
+    Bug(outcomes_come_from_the_quote, frozenset({P.ONE_OUTCOME})),
+    Bug(a_crash_repeats_events, frozenset({P.CONSUMED_ONCE})),
+    Bug(an_event_is_alerted_twice, frozenset({P.CONSUMED_ONCE})),
+    Bug(repeats_are_not_marked, frozenset({P.ALERTS_IN_ORDER})),
+)
