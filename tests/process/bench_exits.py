@@ -245,7 +245,7 @@ def exits(streamed: bool, count: int, probe: Probe, pipelines: int = 1) -> Itera
     settings = {} if streamed else {"ALPACA_OPTION_STREAM_URL": ""}
     decided: list[float] = []
     for hang in (name for name in HANGS if name != spared):
-        what = f"{hang} hangs, {pipelines} full-size pipelines"
+        what = f"hanging: {hang}; full-size pipelines: {pipelines}"
         with stand(2 * count, probe, MORNING, UNLIMITED, pipelines, **settings) as one:
             one.stamps.sparse = streamed
             one.hang(hang)
