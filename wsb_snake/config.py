@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     wsb_snake_max_trade_equity: Decimal = Field(Decimal("0.05"), gt=0, le=1)
     wsb_snake_max_day_dollars: Decimal = _money("6000", "10000000", "entry premium of one day, dollars")
     wsb_snake_max_engine_dollars: Decimal = _money(
-        "4000", "10000000", "entry premium of one engine in one day, dollars"
+        "6000", "10000000", "entry premium of one engine in one day, dollars"
     )
     wsb_snake_max_positions: int = Field(5, ge=1, le=100)
     wsb_snake_max_ticker_dollars: Decimal = _money(

@@ -101,9 +101,10 @@ def closed_day(engine: str, trades: int) -> BookView:
 
 
 def test_an_engine_has_a_day_s_premium_of_its_own() -> None:
-    assert sized(closed_day("spy_scalper", 2)) == 6  # 4,000 less 2,800
-    assert sized(closed_day("momentum_engine", 2)) == 7  # another engine's
-    refused = sized(closed_day("spy_scalper", 3))  # 4,200
+    tight = replace(LIMITS, engine_dollars=Decimal(4000))
+    assert sized(closed_day("spy_scalper", 2), limits=tight) == 6  # 4,000 less 2,800
+    assert sized(closed_day("momentum_engine", 2), limits=tight) == 7  # another engine's
+    refused = sized(closed_day("spy_scalper", 3), limits=tight)  # 4,200
     assert isinstance(refused, Refused) and "for spy_scalper" in refused.reason
 
 

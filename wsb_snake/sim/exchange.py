@@ -9,16 +9,14 @@ jump gives the same fills. Not thread-safe by itself: callers hold ``lock``.
 import threading
 from bisect import bisect_right
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.core.clock import Clock, eastern
-from wsb_snake.core.occ import SymbolError, parse
 from wsb_snake.core.types import CONTRACT_SHARES, Contract, Quote
 from wsb_snake.sim import liquidation
 from wsb_snake.sim.account import Account, Activity, Figures, Holding, Position
-from wsb_snake.sim.chains import ListedContract
-from wsb_snake.sim.dice import Dice
+from wsb_snake.sim.directory import Directory, contract_of
 from wsb_snake.sim.faults import Faults, NoFaults
 from wsb_snake.sim.market import Market
 from wsb_snake.sim.matching import Execution, filled, match, moved
@@ -35,13 +33,13 @@ from wsb_snake.sim.rules import (
     too_late,
     vet,
 )
-from wsb_snake.sim.sessions import SimSession, session_after, sessions
+from wsb_snake.sim.sessions import session_after
 
 _SECOND = timedelta(seconds=1)
 _PENDING = (SimStatus.PENDING_NEW, SimStatus.PENDING_CANCEL)
 
 
-class Exchange:
+class Exchange(Directory):
     def __init__(
         self,
         clock: Clock,
@@ -52,12 +50,11 @@ class Exchange:
         cash: Decimal = Decimal("100000"),
     ) -> None:
         """``cash`` in dollars; the account is empty and ``clock`` stands at any time of the day."""
+        super().__init__(market, seed)
         self.lock = threading.RLock()
         self.clock = clock
-        self.market = market
         self.rules = rules or Rules()
         self.faults = faults or NoFaults()
-        self.dice = Dice(seed)
         self.account = Account(cash, self.dice)
         self.account_id = self.dice.uuid("account")
         self.account_number = f"PA{self.dice.below(10**10, 'account number'):010d}"
@@ -65,7 +62,6 @@ class Exchange:
         self.emitted_quotes = 0
         self._at = clock.now()
         self._book = OrderBook()
-        self._listings: dict[str, dict[str, ListedContract]] = {}
         self._subscribed: tuple[str, ...] = ()
         self._update_listeners: list[Callable[[TradeUpdateMessage], None]] = []
         self._quote_listeners: list[Callable[[Quote], None]] = []
@@ -98,15 +94,6 @@ class Exchange:
             self._step(due)
         self._at = max(self._at, now)
 
-    def sessions(self, first: date, last: date) -> list[SimSession]:
-        """The calendar from ``first`` to ``last``, today's hours as the market has them."""
-        today = self.market.session
-        return [today if session.day == today.day else session for session in sessions(first, last)]
-
-    def in_session(self, at: datetime) -> bool:
-        session = self.market.session
-        return session.open <= at < session.close
-
     def _busy(self) -> bool:
         orders = self._book.open()
         if self.in_session(self._at):
@@ -132,7 +119,7 @@ class Exchange:
         """Take an order; the answer shows it before the venue has it. Raises Refusal."""
         self.advance()
         now = self.clock.now()
-        contract, position = _contract(request.symbol), self.account.qty(request.symbol)
+        contract, position = contract_of(request.symbol), self.account.qty(request.symbol)
         listed = request.symbol in self.market.symbols() or self.listed(request.symbol) is not None
         situation = Situation(
             now=now,
@@ -201,7 +188,7 @@ class Exchange:
         """Book the order and send it to the venue; what the POST answers, which is before the venue."""
         client_id = request.client_order_id or self.dice.uuid("client order", len(self._book))
         session = self.market.session
-        is_option = _contract(request.symbol) is not None
+        is_option = contract_of(request.symbol) is not None
         order = SimOrder(
             id=self.dice.uuid("order", client_id),
             client_order_id=client_id,
@@ -281,7 +268,7 @@ class Exchange:
         for a contract that has expired.
         """
         self.advance()
-        contract = _contract(symbol)
+        contract = contract_of(symbol)
         if (contract.underlying if contract else symbol) not in self.market.symbols():
             raise ValueError(f"{symbol} is not of this market")
         if contract is not None and has_expired(contract, self.market.session, self.clock.now()):
@@ -329,7 +316,7 @@ class Exchange:
             position = self.position(name)
         except Refusal:
             raise Refusal(404, NOT_FOUND, f"long position not found: {name}") from None
-        contract = _contract(position.holding.symbol)
+        contract = contract_of(position.holding.symbol)
         if contract is None:
             raise Refusal(422, UNPROCESSABLE, "invalid symbol")
         if position.holding.qty < 0:
@@ -404,32 +391,10 @@ class Exchange:
             self.account.settle(contract, _cents(self.market.settlement(contract.underlying)), at)
 
     def _expiring(self) -> list[tuple[Holding, Contract]]:
-        held = [(holding, _contract(holding.symbol)) for holding in self.account.holdings]
+        held = [(holding, contract_of(holding.symbol)) for holding in self.account.holdings]
         return [(h, contract) for h, contract in held if contract and contract.expiry == self.market.day]
 
-    # Quotes and streams
-
-    def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """The true quote of a contract or share at ``at``; None when nothing of that name trades."""
-        if _contract(symbol) is not None:
-            return self.market.option_quote(symbol, at)
-        return self.market.stock_quote(symbol, at) if symbol in self.market.symbols() else None
-
-    def listed(self, symbol: str) -> ListedContract | None:
-        """The listing of an option symbol, or None."""
-        contract = _contract(symbol)
-        return None if contract is None else self.listings(contract.underlying).get(symbol)
-
-    def listings(self, underlying: str) -> dict[str, ListedContract]:
-        """Everything listed on ``underlying`` by symbol, in order of symbols; empty when unknown."""
-        if underlying not in self._listings:
-            known = underlying in self.market.symbols()
-            rows = self.market.contracts(underlying) if known else ()
-            self._listings[underlying] = dict(sorted((row.contract.symbol, row) for row in rows))
-        return self._listings[underlying]
-
-    def asset_id(self, symbol: str) -> str:
-        return self.dice.uuid("asset", symbol)
+    # Streams
 
     def subscribe_quotes(self, symbols: frozenset[str]) -> None:
         """From now on send these symbols' quotes, each second of the session, and no others."""
@@ -468,14 +433,6 @@ class Exchange:
             self.emitted_updates += 1
             for listener in self._update_listeners:
                 listener(shown)
-
-
-def _contract(symbol: str) -> Contract | None:
-    """The contract of an option symbol, None for shares."""
-    try:
-        return parse(symbol)
-    except SymbolError:
-        return None
 
 
 def _cents(dollars: float) -> Decimal:

