@@ -29,7 +29,9 @@ _FLOORS = {
 }
 
 _PARTS_OF = {
-    **dict.fromkeys(("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunt"), "daemon"),
+    **dict.fromkeys(
+        ("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunt"), "daemon"
+    ),
     **dict.fromkeys(("start_lane", "watchdog"), "main"),
     "direct_flatten": "flatten",
 }
