@@ -49,7 +49,7 @@ SCAN_OFFSET = timedelta(seconds=2)
 PIPELINE_EVERY = timedelta(minutes=10)
 EOD_EVERY = timedelta(minutes=1)
 RETRY_S = 5.0
-HALT_EVERY = timedelta(seconds=5)
+HALT_EVERY = timedelta(seconds=10)
 STOP_WAIT_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -215,9 +215,11 @@ class Daemon:
         """One pass over every position and order, and the end of day."""
         due = self.executor.monitor()
         wanted = frozenset(self.executor.desk.held_symbols())
-        if self.quote_feed is not None and wanted != self._subscribed:
+        if wanted != self._subscribed:
             self._subscribed = wanted
-            self.quote_feed.set_symbols(wanted)
+            self.executor.desk.pollers.quotes.ask()
+            if self.quote_feed is not None:
+                self.quote_feed.set_symbols(wanted)
         self.monitor_at = self.world.lanes.clock.now()
         return due
 

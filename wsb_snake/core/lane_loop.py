@@ -6,7 +6,7 @@ from datetime import datetime
 
 from wsb_snake.core.lanes import Flag, Lanes
 
-BEAT_S = 10.0
+BEAT_S = 15.0
 """A lane shows a sign of life at least this often."""
 
 AFTER_ERROR_S = 5.0

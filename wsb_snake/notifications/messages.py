@@ -94,8 +94,8 @@ def _stopped(data: Data) -> Words:
     return LOUD, (
         f"stopped, {count} positions unwatched, {today} expire today: {held}.\n"
         "To close them without the daemon: `python main.py flatten --direct` (what expires today) or "
-        "`python main.py flatten all --direct` (everything). Or start the daemon again, which watches them at "
-        "once; or sell them in Alpaca's own app."
+        "`python main.py flatten all --direct` (everything). Or start the daemon again, which watches them "
+        "at once; or sell them in Alpaca's own app."
     )
 
 

@@ -29,7 +29,9 @@ from wsb_snake.trading.reconciling import Reconciler
 from wsb_snake.trading.risk_governor import day_pnl
 
 GRID_S = 5
-"""Monitor passes lie on this grid of seconds."""
+"""Monitor passes lie on this grid of seconds while there is a position or an order,"""
+IDLE_GRID_S = 15
+"""and on this one while there is none: sooner only for what wakes the monitor."""
 
 NO_QUOTE_AFTER_S = 60.0
 WATCH_SAVED_EVERY_S = 30.0
@@ -176,7 +178,9 @@ class AlpacaExecutor:
         due += work_orders(desk)
         rung = self._state.end_of_day.next_rung()
         soonest = now + timedelta(milliseconds=200)
-        return max(min([_next_on_grid(now), *due, *([] if rung is None else [rung])]), soonest)
+        busy = desk.book.view.held() or desk.book.view.live_orders()
+        grid = _next_on_grid(now, GRID_S if busy else IDLE_GRID_S)
+        return max(min([grid, *due, *([] if rung is None else [rung])]), soonest)
 
     def on_quote(self, quote: Quote) -> None:
         """A streamed quote: decide on it at once, and see a claim's order off."""
@@ -350,10 +354,10 @@ class _Connected:
         self.connected_at = self.watches_saved_at = self.desk.now()
 
 
-def _next_on_grid(now: datetime) -> datetime:
-    """The next whole multiple of five seconds; sessions open on one."""
-    step = math.floor(now.timestamp() / GRID_S) + 1
-    return datetime.fromtimestamp(step * GRID_S, UTC)
+def _next_on_grid(now: datetime, grid_s: int) -> datetime:
+    """The next whole multiple of ``grid_s`` seconds; sessions open on one."""
+    step = math.floor(now.timestamp() / grid_s) + 1
+    return datetime.fromtimestamp(step * grid_s, UTC)
 
 
 alpaca_executor = AlpacaExecutor()

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -35,26 +35,41 @@ from wsb_snake.trading.positions import Position, Watch, bought, sold
 
 @dataclass(frozen=True, slots=True)
 class BookView:
-    """One consistent picture. ``positions`` and ``orders`` hold today's, over or not."""
+    """One consistent picture. ``positions`` and ``orders`` hold today's, over or not.
+
+    A picture is asked far more often than it changes, so what is asked for is sorted out once.
+    """
 
     positions: tuple[Position, ...] = ()
     orders: tuple[Order, ...] = ()
+    _held: tuple[Position, ...] = field(init=False, repr=False, compare=False)
+    _watched: tuple[Position, ...] = field(init=False, repr=False, compare=False)
+    _live: tuple[Order, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        sorted_out = {
+            "_held": tuple(p for p in self.positions if p.state in HELD),
+            "_watched": tuple(p for p in self.positions if p.watched),
+            "_live": tuple(o for o in self.orders if o.live),
+        }
+        for name, value in sorted_out.items():
+            object.__setattr__(self, name, value)  # frozen for everybody else
 
     def held(self) -> tuple[Position, ...]:
         """Positions that count against the limits."""
-        return tuple(p for p in self.positions if p.state in HELD)
+        return self._held
 
     def watched(self) -> tuple[Position, ...]:
         """Positions in which contracts are held."""
-        return tuple(p for p in self.positions if p.watched)
+        return self._watched
 
     def live_orders(self) -> tuple[Order, ...]:
-        return tuple(o for o in self.orders if o.live)
+        return self._live
 
     def live_order(self, position_id: str, purpose: Purpose) -> Order | None:
         """The live order of that purpose; there is never more than one closing order."""
-        for order in self.orders:
-            if order.position_id == position_id and order.purpose is purpose and order.live:
+        for order in self._live:
+            if order.position_id == position_id and order.purpose is purpose:
                 return order
         return None
 

@@ -47,6 +47,9 @@ from wsb_snake.trading.stream_watch import StreamWatch
 T = TypeVar("T")
 
 BROKER_STALE_S = 60.0
+
+IDLE_S = 25.0
+"""With nothing held and nothing working: so that book and broker are compared at least every 30 s."""
 CALENDAR_BACK = timedelta(days=10)
 CALENDAR_AHEAD = timedelta(days=60)
 CALENDAR_EVERY_S = 900.0
@@ -134,6 +137,7 @@ class Desk:
         self.ready = False
         self.halt_file: Path = ports.settings.data_dir / "halt"
         self._present_day: tuple[date, datetime, datetime] | None = None
+        self._present_session: tuple[MarketCalendar, date, Session | None] | None = None
         self.quote_stream_up = False
         self.ids = OrderIds(ports.luck)
         self.quote_seen_at: dict[str, datetime] = {}
@@ -152,7 +156,11 @@ class Desk:
 
     def session(self) -> Session | None:
         """Today's session, or None on a closed day."""
-        return self.calendar.session(self.today())
+        calendar, day = self.calendar, self.today()
+        known = self._present_session
+        if known is None or known[0] is not calendar or known[1] != day:
+            self._present_session = known = (calendar, day, calendar.session(day))
+        return known[2]
 
     def day_start(self) -> datetime:
         """Midnight US/Eastern of the present day."""
@@ -292,7 +300,7 @@ class Desk:
             return 60.0
         if self.eod_open() or self.book.view.live_orders():
             return 5.0
-        return 10.0 if self.book.view.held() else 15.0
+        return 10.0 if self.book.view.held() else IDLE_S
 
     def _orders_every(self) -> float:
         if not self.in_session():
@@ -301,7 +309,7 @@ class Desk:
             return 2.0
         if self.eod_open():
             return 5.0
-        return 10.0 if self.book.view.held() else 15.0
+        return 10.0 if self.book.view.held() else IDLE_S
 
     def _account_every(self) -> float:
         return 30.0 if self.in_session() else 120.0
@@ -310,9 +318,9 @@ class Desk:
         return 60.0 if self.in_session() else 300.0
 
     def _quotes_every(self) -> float:
-        if self.quote_stream_up or not self.in_session():
-            return 15.0
-        return SECOND_LOOK_S if self._stop_crossed() else 5.0  # also with nothing held: that asks nobody
+        if self.quote_stream_up or not self.book.view.held() or not self.in_session():
+            return 15.0  # whatever is held anew is asked for at once
+        return SECOND_LOOK_S if self._stop_crossed() else 5.0
 
     def _stop_crossed(self) -> bool:
         """A stop is crossed by the quote that we have, and waits for its second look."""

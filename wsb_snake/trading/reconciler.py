@@ -166,9 +166,7 @@ def _strays(view: BookView, at_broker: tuple[BrokerOrder, ...]) -> Iterable[Brok
             yield order
 
 
-def _ghosts(
-    view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime
-) -> Iterable[BrokerOrder]:
+def _ghosts(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime) -> Iterable[BrokerOrder]:
     """Orders of ours that are over in the book, and that the broker still works after its lag."""
     lag = timedelta(seconds=BROKER_LAG_S)
     over = {

@@ -17,7 +17,7 @@ from wsb_snake.sim.seeded_faults import SeededFaults
 from wsb_snake.trading.desk import Desk
 
 GOOD, TO_GO = timedelta(seconds=60), timedelta(seconds=60)
-EOD = timedelta(minutes=5)
+EOD, FIRST_RUNG = timedelta(minutes=5), timedelta(minutes=57)
 _BROAD = frozenset({"SPY", "QQQ"})
 _CUTOFF = (timedelta(minutes=55), timedelta(minutes=40))
 SEEN_LATE = timedelta(seconds=20)
@@ -93,6 +93,8 @@ class ClosingChecks:
         return "the broker was in the way"
 
     def _expiring(self, desk: Desk, now: datetime) -> None:
+        if now < self._market.session.close - FIRST_RUNG:
+            return
         held = self.still_held()
         for symbol in held.keys() - self._appeared.keys():
             self._appeared[symbol] = now
