@@ -99,3 +99,22 @@ def test_a_position_of_ours_keeps_its_name(tmp_path: Path, monkeypatch: pytest.M
             old.position_id
         ]
         assert [p.qty for p in w.watched] == [old.qty]
+
+
+def test_what_was_over_before_the_start_is_not_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        foreign = w.exchange.close_position(SPY_CALL)
+        w.until(lambda: w.position(position.position_id).state == "closed", 60)
+        assert foreign.qty == position.qty
+        w.until(w.outcomes)
+        w.crash()
+        start_without_database(w, monkeypatch)
+        w.run(60)
+        assert w.watched == ()
+        assert w.own("sell") == []
+        open_late(w)
+        assert len(w.outcomes()) == 1
+        assert [row["state"] for row in w.rows("SELECT state FROM positions")] == ["closed"]

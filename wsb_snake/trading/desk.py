@@ -135,6 +135,7 @@ class Desk:
         self.blocked_since: dict[str, datetime] = {}  # exits that wait for somebody else's order
         self.asked_at: dict[str, datetime] = {}
         self.ready = False
+        self.loaded = False  # the database's rows are in the book
         self.halt_file: Path = ports.settings.data_dir / "halt"
         self._present_day: tuple[date, datetime, datetime] | None = None
         self._present_session: tuple[MarketCalendar, date, Session | None] | None = None

@@ -16,6 +16,7 @@ from wsb_snake.trading.end_of_day import EndOfDay
 def load(desk: Desk, conn: sqlite3.Connection) -> None:
     """Take up pauses, today's end and the rows of earlier processes, beside what the book holds."""
     desk.pauses.load(conn)
+    desk.loaded = True
     if desk.eod is None or desk.eod.ran_at is None:
         EndOfDay(desk).load(conn)
     since = desk.day_start()

@@ -30,7 +30,8 @@ from wsb_snake.trading.positions import Position
 def lost(desk: Desk, told: Iterable[BrokerOrder]) -> list[BrokerOrder]:
     """Orders of our making, live or over, that the book should hold and does not; oldest first.
 
-    The book holds every order of the day and all those of positions that are not over.
+    The book holds every order of the day and all those of positions that are not over. While the
+    database cannot be read nobody knows which rows are lost: then only what is live is taken up.
     """
     book, day_start = desk.book, desk.day_start()
     held = {p.position_id for p in book.view.positions if p.state in HELD}
@@ -39,7 +40,8 @@ def lost(desk: Desk, told: Iterable[BrokerOrder]) -> list[BrokerOrder]:
         position_id = position_of(order.client_order_id)
         if position_id is None or not is_option(order.symbol) or order.client_order_id in book.orders:
             continue
-        if order.status in LIVE or order.created_at >= day_start or position_id in held:
+        of_the_day = desk.loaded and (order.created_at >= day_start or position_id in held)
+        if order.status in LIVE or of_the_day:
             found.append(order)
     return sorted(found, key=lambda order: order.created_at)
 

@@ -23,6 +23,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     desk.book.load(conn, desk.day_start())
     desk.pauses.load(conn)
     desk.alpaca.load(conn)
+    desk.loaded = True
 
 
 def read_calendar(desk: Desk) -> MarketCalendar:
