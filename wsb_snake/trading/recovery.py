@@ -4,7 +4,7 @@ A row is lost when the disk stands still, the closing order goes out all the sam
 before the disk returns. The claim that led to it is lost with it; the order itself says that it was made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -27,23 +27,44 @@ from wsb_snake.trading.order_ids import engine_of, position_of
 from wsb_snake.trading.positions import Position
 
 
-def lost(desk: Desk, told: Iterable[BrokerOrder]) -> list[BrokerOrder]:
+def lost(desk: Desk, told: Sequence[BrokerOrder], positions: Iterable[BrokerPosition]) -> list[BrokerOrder]:
     """Orders of our making, live or over, that the book should hold and does not; oldest first.
 
     The book holds every order of the day and all those of positions that are not over. While the
-    database cannot be read nobody knows which rows are lost: then only what is live is taken up.
+    database cannot be read nobody knows which rows are lost: then what is live is taken up, and what
+    accounts for a position that the broker shows.
     """
     book, day_start = desk.book, desk.day_start()
     held = {p.position_id for p in book.view.positions if p.state in HELD}
+    standing: set[str] = set() if desk.loaded else _standing(told, positions)
     found = []
     for order in told:
         position_id = position_of(order.client_order_id)
         if position_id is None or not is_option(order.symbol) or order.client_order_id in book.orders:
             continue
         of_the_day = desk.loaded and (order.created_at >= day_start or position_id in held)
-        if order.status in LIVE or of_the_day:
+        if order.status in LIVE or of_the_day or position_id in standing:
             found.append(order)
     return sorted(found, key=lambda order: order.created_at)
+
+
+def _standing(told: Sequence[BrokerOrder], positions: Iterable[BrokerPosition]) -> set[str]:
+    """Positions of ours whose orders add up to exactly what the broker holds in their contract."""
+    held = {p.symbol: int(p.qty) for p in positions if p.is_option and p.qty > 0}
+    latest: dict[str, BrokerOrder] = {}
+    net: dict[str, int] = {}
+    for order in told:
+        position_id = position_of(order.client_order_id)
+        if position_id is None:
+            continue
+        sign = 1 if order.side is Side.BUY else -1
+        net[position_id] = net.get(position_id, 0) + sign * int(order.filled_qty)
+        newest = latest.get(order.symbol)
+        opened = order.side is Side.BUY and order.filled_qty > 0
+        if opened and (newest is None or order.created_at > newest.created_at):
+            latest[order.symbol] = order
+    owners = ((symbol, position_of(order.client_order_id)) for symbol, order in latest.items())
+    return {owner for symbol, owner in owners if owner is not None and net[owner] == held.get(symbol)}
 
 
 def recover(

@@ -60,7 +60,7 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     open_orders = broker.open_orders()
     for order in recent:
         dispatch.take(desk, order)
-    for order in recovery.lost(desk, recent):
+    for order in recovery.lost(desk, recent, positions):
         recovery.recover(desk, order, positions, recent)
     known = {order.client_order_id for order in recent}
     for mine in desk.book.view.live_orders():
