@@ -143,7 +143,7 @@ def test_nobody_bid(tmp_path: Path, careless: None) -> None:
 def test_a_decided_exit_that_nobody_carries_out(tmp_path: Path, idle: None) -> None:
     with watched(tmp_path) as watch:
         hold(watch)
-        watch.world.run(15)
+        watch.world.until(lambda: watch.world.watched)
         (position,) = watch.world.watched
         alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
         watch.world.run(115)
