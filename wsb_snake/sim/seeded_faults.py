@@ -62,6 +62,7 @@ class SeededFaults(NoFaults):
         self.struck: list[Strike] = []
         self.trouble_until = start
         self._armed = list(armed)
+        self._ready = frozenset(one.kind for one in self._armed)
         self._luck = luck
         self._in_flight = in_flight
         self._quote_windows: dict[str, tuple[FaultKind, datetime, datetime]] = {}
@@ -212,6 +213,8 @@ class SeededFaults(NoFaults):
         can: Callable[[FaultKind], bool] | None = None,
     ) -> FaultKind | None:
         """The first armed fault of ``kinds`` that fits the moment; it is spent."""
+        if self._ready.isdisjoint(kinds):
+            return None
         for index, armed in enumerate(self._armed):
             if armed.not_before > at:
                 return None  # they are in order of time
@@ -223,6 +226,7 @@ class SeededFaults(NoFaults):
             if (can is not None and not can(armed.kind)) or self._luck.random() > _CHANCE:
                 continue
             del self._armed[index]
+            self._ready = frozenset(left.kind for left in self._armed)
             self.struck.append(Strike(armed.kind, at, states, call or detail))
             if armed.kind in CALLS:
                 self.hinder(at + CALL_COSTS)

@@ -26,7 +26,7 @@ from wsb_snake.trading.exercise import decline
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import ours, unseen
 from wsb_snake.trading.reconciling import Reconciler
-from wsb_snake.trading.risk_governor import day_pnl
+from wsb_snake.trading.risk_governor import day_pnl, realised, unrealised
 
 GRID_S = 5
 """Monitor passes lie on this grid of seconds while there is a position or an order,"""
@@ -277,10 +277,11 @@ class AlpacaExecutor:
     def _watch_losses(self) -> None:
         desk = self.desk
         account, view = desk.pollers.account.latest, desk.book.view
-        if account is None or (view is self._state.losses_of and not view.watched()):
-            return  # nothing is held, and nothing was realised since the last look
-        self._state.losses_of = view
-        loss = -day_pnl(view, desk.mids(), desk.day_start())
+        if account is None:
+            return
+        if view is not self._state.realised_of:  # sales change the book, quotes do not
+            self._state.realised_of, self._state.realised = view, realised(view, desk.day_start())
+        loss = -(self._state.realised + unrealised(view, desk.mids()))
         allowed = desk.limits.daily_loss(account.value.equity)
         if loss >= allowed > 0:
             desk.pauses.set("daily_loss", f"the day's loss is ${loss:.2f}, the limit ${allowed:.2f}")
@@ -350,7 +351,8 @@ class _Connected:
         self.orders_read: datetime | None = None
         self.calendar_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()
-        self.losses_of: BookView | None = None
+        self.realised_of: BookView | None = None
+        self.realised = Decimal(0)
         self.connected_at = self.watches_saved_at = self.desk.now()
 
 

@@ -138,7 +138,7 @@ class Desk:
         self.loaded = False  # the database's rows are in the book
         self.halt_file: Path = ports.settings.data_dir / "halt"
         self._present_day: tuple[date, datetime, datetime] | None = None
-        self._present_session: tuple[MarketCalendar, date, Session | None] | None = None
+        self._present_session: tuple[MarketCalendar, datetime, datetime, Session | None] | None = None
         self.quote_stream_up = False
         self.ids = OrderIds(ports.luck)
         self.quote_seen_at: dict[str, datetime] = {}
@@ -157,11 +157,12 @@ class Desk:
 
     def session(self) -> Session | None:
         """Today's session, or None on a closed day."""
-        calendar, day = self.calendar, self.today()
-        known = self._present_session
-        if known is None or known[0] is not calendar or known[1] != day:
-            self._present_session = known = (calendar, day, calendar.session(day))
-        return known[2]
+        known, now = self._present_session, self.clock.now()
+        if known is None or known[0] is not self.calendar or not known[1] <= now < known[2]:
+            day, midnight, next_one = self._day()
+            known = (self.calendar, midnight, next_one, self.calendar.session(day))
+            self._present_session = known
+        return known[3]
 
     def day_start(self) -> datetime:
         """Midnight US/Eastern of the present day."""

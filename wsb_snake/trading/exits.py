@@ -121,8 +121,9 @@ def _time_is_up(position: Position, now: datetime) -> bool:
 
 
 def _too_early(position: Position, now: datetime, session_open: datetime) -> bool:
-    overnight = eastern_date(position.opened_at) < eastern_date(now)
-    return overnight and (now - session_open).total_seconds() < OPENING_S
+    if (now - session_open).total_seconds() >= OPENING_S:
+        return False
+    return eastern_date(position.opened_at) < eastern_date(now)
 
 
 def _look_again(position: Position, watch: Watch, now: datetime) -> datetime | None:

@@ -72,13 +72,19 @@ class Refused:
 
 def day_pnl(view: BookView, mids: dict[str, Decimal], day_start: datetime) -> Decimal:
     """Realised since ``day_start`` plus open, in dollars; a position without a mid counts at its entry."""
-    total = Decimal(0)
-    for position in view.positions:
-        if position.closed_at is None or position.closed_at >= day_start:
-            total += position.realised()
-        if position.qty and position.symbol in mids:
-            total += position.unrealised(mids[position.symbol])
-    return total
+    return realised(view, day_start) + unrealised(view, mids)
+
+
+def realised(view: BookView, day_start: datetime) -> Decimal:
+    """Dollars made since ``day_start`` on what was sold."""
+    positions = (p for p in view.positions if p.closed_at is None or p.closed_at >= day_start)
+    return sum((position.realised() for position in positions), Decimal(0))
+
+
+def unrealised(view: BookView, mids: dict[str, Decimal]) -> Decimal:
+    """Dollars that the held contracts have gained, where there is a mid."""
+    held = (p for p in view.positions if p.qty and p.symbol in mids)
+    return sum((position.unrealised(mids[position.symbol]) for position in held), Decimal(0))
 
 
 def size(

@@ -14,7 +14,7 @@ from wsb_snake.core.signals import Direction, ExitPlan, Signal, TradeIntent
 from wsb_snake.core.types import Contract, Quote
 from wsb_snake.sim.drill_market import SPOTS, DrillMarket
 
-BURSTS, PER_BURST = (6, 9), (3, 7)
+BURSTS, PER_BURST = (7, 10), (3, 7)
 LAST_BURST_BEFORE_CLOSE = timedelta(minutes=78)
 SPREAD_S = (0.2, 25.0)
 LONG_HOLD_S = 5 * 3600
