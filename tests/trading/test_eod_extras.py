@@ -225,9 +225,9 @@ def test_a_day_that_the_broker_calls_closed_has_no_entries_and_an_alert(tmp_path
 
 
 def test_a_broker_that_does_not_answer_is_the_reason_given(tmp_path: Path) -> None:
-    with world(tmp_path, "15:54:30", wsb_snake_cutoff_flatten=False, rules=KEPT) as w:
+    with world(tmp_path, "15:54:00", wsb_snake_cutoff_flatten=False, rules=KEPT) as w:
         w.exchange.hold(SPY_CALL, 1, Decimal("1.05"))
-        w.run(20)
+        w.run(45)
         for name in ("positions", "open_orders", "submit", "order_by_client_id"):
             w.broker.always[name] = Unavailable("timed out")
         w.to("15:56:50")

@@ -150,7 +150,7 @@ def test_four_failures_and_a_success_pause_nothing(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         for _ in range(3):
             w.broker.once["positions"] = [Trouble(Unavailable("timed out"))] * 4
-            w.run(90)
+            w.run(150)
             assert w.broker.once["positions"] == []
         assert w.events("paused") == []
 
