@@ -138,6 +138,8 @@ class Outside:
             if order.side == "sell":
                 exchange.cancel(order.id)
         position = exchange.account.qty(symbol)
+        if position <= 0:
+            return  # sold while its orders were cancelled
         qty = position if self._luck.random() < 0.7 else self._luck.randint(1, position)
         self._place(NewOrder(symbol, "sell", qty, "market", position_intent="sell_to_close"), now)
 
