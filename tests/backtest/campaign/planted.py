@@ -33,7 +33,6 @@ from wsb_snake.trading import (
     entries,
     eod_guard,
     order_work,
-    recovery,
     risk_governor,
 )
 from wsb_snake.trading.book import BookView, Change
@@ -264,15 +263,6 @@ def pauses_are_forgotten(patch: MonkeyPatch) -> None:
     patch.setattr(BreakerPause, "load", nothing)
 
 
-def strays_are_not_recovered(patch: MonkeyPatch) -> None:
-    """Orders at the broker that the book lacks are left alone."""
-
-    def nothing(*_: object) -> None:
-        return
-
-    patch.setattr(recovery, "recover", nothing)
-
-
 # the journal's readers
 
 
@@ -350,7 +340,6 @@ BUGS = (
     Bug(exits_are_never_priced_again, frozenset({P.EXITS_GET_DONE, P.GONE_AT_THE_END})),
     Bug(a_refused_exit_is_given_up, frozenset({P.EXITS_GET_DONE, P.GONE_AT_THE_END})),
     Bug(pauses_are_forgotten, frozenset({P.PAUSES_SURVIVE})),
-    Bug(strays_are_not_recovered, frozenset({P.BOOK_IS_BROKER, P.EXPLAINED, P.NEVER_SHORT, P.ONE_OUTCOME})),
     Bug(outcomes_come_from_the_quote, frozenset({P.ONE_OUTCOME})),
     Bug(a_restart_counts_events_again, frozenset({P.CONSUMED_ONCE})),
     Bug(an_event_is_alerted_twice, frozenset({P.CONSUMED_ONCE})),
