@@ -206,7 +206,7 @@ class Daemon:
             LaneSpec("pipeline", self.run_pipeline, flags["pipeline"], NETWORK_S),
             LaneSpec("eod", self.run_eod_check, flags["eod"]),
             LaneSpec("day", self.turn_day, flags["day"], NETWORK_S),
-            LaneSpec("journal", self.consume, self.world.database.committed, NETWORK_S, needs_disk=True),
+            LaneSpec("journal", self.consume, self.world.database.news, NETWORK_S, needs_disk=True),
             LaneSpec("telegram", self.send_alerts, flags["telegram"], NETWORK_S, needs_disk=True),
             LaneSpec("owner", self.serve_owner, flags["owner"]),
         )

@@ -9,16 +9,19 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Promise
-from wsb_snake.db import writer
+from wsb_snake.db import journal, writer
 from wsb_snake.db.database import Database
 from wsb_snake.db.meta import get_meta, set_meta
 from wsb_snake.db.records import SignalRecord
 
+NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]
 NO_LIMIT = 2**30
 
@@ -295,8 +298,11 @@ def test_an_io_error_at_the_commit_is_tried_again(db_path: Path) -> None:
         assert conn.execute("SELECT key FROM meta ORDER BY key").fetchall() == [("normal",), ("urgent",)]
 
 
-def test_each_commit_rings(database: Database) -> None:
+def test_a_commit_rings_when_it_has_news(database: Database) -> None:
     for _ in range(2):
-        database.committed.clear()
+        database.news.clear()
+        database.transact(lambda conn: journal.append(conn, NOW, EventKind.ERROR, {"what": "x"})).result(10)
+        assert database.news.wait(10)
+        database.news.clear()
         database.transact(note("a")).result(10)
-        assert database.committed.wait(10)
+        assert not database.news.is_set()

@@ -19,8 +19,8 @@ def start() -> int:
             threading.Event().wait()
         return pass_once(daemon)
 
-    Daemon.monitor_once = monitor_once  # type: ignore[method-assign]
-    return main(["run"])
+    with mock.patch.object(Daemon, "monitor_once", monitor_once):
+        return main(["run"])
 
 
 if __name__ == "__main__":

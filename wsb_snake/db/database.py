@@ -57,7 +57,7 @@ class Database:
         self._connection = connection
         self._write_lock = lanes.lock("database")
         self._writer = Writer(lanes, self._write_lock)
-        self.committed = self._writer.committed
+        self.news = self._writer.news
 
     def open(self, take_up: Callable[[sqlite3.Connection], None] | None = None) -> None:
         """Create what is missing, migrate, let ``take_up`` read what is there, start the writer.

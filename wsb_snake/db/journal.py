@@ -13,6 +13,7 @@ from functools import partial
 from wsb_snake.core.events import Event, EventKind
 from wsb_snake.db.database import Database
 from wsb_snake.db.values import instant, instant_text, json_text
+from wsb_snake.db.writer import WriteConnection
 
 BATCH = 20  # events a transaction, so that it stays far below 50 ms
 
@@ -25,6 +26,8 @@ def append(conn: sqlite3.Connection, at: datetime, kind: EventKind, data: Mappin
     row = (instant_text(at), kind.value, json_text(data))
     seq = conn.execute("INSERT INTO events (at, kind, data) VALUES (?, ?, ?)", row).lastrowid
     assert seq is not None
+    if isinstance(conn, WriteConnection):
+        conn.appends = True
     return seq
 
 

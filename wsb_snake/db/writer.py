@@ -53,7 +53,12 @@ def primary_code(error: BaseException) -> int:
 
 
 class WriteConnection(sqlite3.Connection):
-    """Only the writer ends a transaction: a piece of work that did would commit its neighbours too."""
+    """Only the writer ends a transaction: a piece of work that did would commit its neighbours too.
+
+    ``appends`` tells that the group under way adds events to the journal.
+    """
+
+    appends = False
 
     def _refuse(self, *_: object) -> NoReturn:
         raise sqlite3.ProgrammingError("the database writer begins and commits, not the work")
@@ -95,7 +100,7 @@ class Writer:
     """Queues, and the lane that empties them. Work may be handed over before ``start``; it waits."""
 
     def __init__(self, lanes: Lanes, lock: threading.Lock) -> None:
-        self.committed = Flag(lanes, "db-committed")  # rings after each group; who waits for it clears it
+        self.news = Flag(lanes, "db-news")  # rings after each group with new events; who waits clears it
         self._lanes = lanes
         self._lock = lock
         self._gate = lanes.lock("db-gate")  # nothing slips in once ``stop`` has returned
@@ -128,7 +133,7 @@ class Writer:
         if self._urgent or self._group_urgent or len(self._normal) > CROWD:
             self._lanes.sleep(CROWD_PAUSE_S)
 
-    def start(self, conn: sqlite3.Connection) -> None:
+    def start(self, conn: WriteConnection) -> None:
         """Spawn the lane; it owns ``conn`` from here on and closes it at its end."""
         if self._started:
             raise RuntimeError("the database is open already")
@@ -153,7 +158,7 @@ class Writer:
         oldest = min((moment for moment in since if moment is not None), default=None)
         return 0.0 if oldest is None else self._lanes.clock.monotonic() - oldest
 
-    def _run(self, conn: sqlite3.Connection) -> None:
+    def _run(self, conn: WriteConnection) -> None:
         pause, longest = RETRY_S
         try:
             while self._await_work():
@@ -181,12 +186,13 @@ class Writer:
     def _waits(self) -> bool:
         return bool(self._urgent or self._normal)
 
-    def _commit_group(self, conn: sqlite3.Connection) -> None:
+    def _commit_group(self, conn: WriteConnection) -> None:
         """Commit a group of what waits and settle its promises; what fails to commit waits again."""
         self._group_since = self._lanes.clock.monotonic() - self.oldest_waiting_s()
         group: list[_Job[Any]] = []
         try:
             with self._lock:
+                conn.appends = False
                 answers = self._write(conn, group)
             if not self._healthy:
                 log.info("the database writes again")
@@ -199,7 +205,8 @@ class Writer:
             self._group_urgent, self._group_since = False, None
         for answer in answers:
             answer()
-        self.committed.set()
+        if conn.appends:
+            self.news.set()
 
     def _write(self, conn: sqlite3.Connection, group: list[_Job[Any]]) -> list[Callable[[], None]]:
         """One transaction; ``group`` lists the pieces that it took, also when it raises."""

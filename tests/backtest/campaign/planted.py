@@ -43,7 +43,10 @@ from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.eod_guard import EodState, Reading, Rungs
 from wsb_snake.trading.order_work import Cancel, Step, Wait
 from wsb_snake.trading.pauses import Pauses
+from wsb_snake.trading.pollers import Snapshot
 from wsb_snake.trading.positions import Position
+from wsb_snake.trading.reconciler import Shortfall
+from wsb_snake.trading.reconciling import Reconciler
 from wsb_snake.trading.risk_governor import Limits, Refused
 
 P = Promise
@@ -98,6 +101,16 @@ def proof_is_having_tried(patch: MonkeyPatch) -> None:
     patch.setattr(end_of_day, "advance", tried)
 
 
+def one_reading_is_proof(patch: MonkeyPatch) -> None:
+    """The first clean reading sets the latch."""
+
+    def once(state: EodState, reading: Reading, view: BookView) -> EodState:
+        after = eod_guard.advance(state, reading, view)
+        return replace(after, proven_at=after.proven_at or after.first_clean_at)
+
+    patch.setattr(end_of_day, "advance", once)
+
+
 def eod_closes_later_expiries(patch: MonkeyPatch) -> None:
     """Everything is closed for the day, whenever it expires."""
     due = EndOfDay.due
@@ -119,6 +132,26 @@ def eod_leaves_what_it_did_not_open(patch: MonkeyPatch) -> None:
 
 
 # what the broker says
+
+
+def a_failed_fetch_is_flat(patch: MonkeyPatch) -> None:
+    """A poller that gets no answer publishes an empty one, and what is missing then is closed."""
+    failed = Desk.broker_failed
+
+    def publish_nothing(self: Desk, group: str, error: BrokerError) -> None:
+        failed(self, group, error)
+        if group == "positions" and hasattr(self, "pollers"):
+            now = self.now()
+            self.pollers.positions.latest = Snapshot((), now, now)
+
+    def close(self: Reconciler, missing: Shortfall) -> None:
+        with self._desk.book.change() as commit:
+            position = self._desk.book.positions[missing.position.position_id]
+            if position.qty:
+                commit.change.close(replace(position, exit_reason=ExitReason.UNEXPLAINED))
+
+    patch.setattr(Desk, "broker_failed", publish_nothing)
+    patch.setattr(Reconciler, "_explain", close)
 
 
 def fills_are_added_up(patch: MonkeyPatch) -> None:
@@ -326,8 +359,10 @@ BUGS = (
     Bug(unknown_is_taken_for_failed, frozenset({P.ONE_LIVE_EXIT, P.NEVER_SHORT, P.BOOK_IS_BROKER})),
     Bug(unknown_is_sent_again, frozenset({P.NO_BLIND_RESEND})),
     Bug(proof_is_having_tried, frozenset({P.PROOF_IS_TRUE, P.TOLD_WHEN_NOT})),
+    Bug(one_reading_is_proof, frozenset({P.PROOF_IS_TRUE})),
     Bug(eod_closes_later_expiries, frozenset({P.LATER_UNTOUCHED})),
     Bug(eod_leaves_what_it_did_not_open, frozenset({P.GONE_AT_THE_END})),
+    Bug(a_failed_fetch_is_flat, frozenset({P.BOOK_IS_BROKER})),
     Bug(fills_are_added_up, frozenset({P.BOOK_IS_BROKER, P.NEVER_SHORT, P.ONE_OUTCOME, P.EXITS_GET_DONE})),
     Bug(no_reservation_is_released, frozenset({P.RESERVATIONS_END})),
     Bug(closing_gives_premium_back, frozenset({P.LIMITS})),

@@ -4,10 +4,12 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.backtest.campaign.watching import Watch, watched
 from tests.sim.bench import IWM_CALL
 from wsb_snake.backtest.campaign.violation import Promise
-from wsb_snake.core.orders import PositionState
+from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 
 
@@ -95,4 +97,27 @@ def test_a_position_enters_as_long_as_its_order_works(tmp_path: Path) -> None:
         look(watch, 3)
         assert watch.world.position(order.position_id).state is PositionState.ENTERING
         assert watch.findings.checked[Promise.RESERVATIONS_END] == 3
+        assert watch.findings.violations == []
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(5, False), (25, True)])
+def test_a_position_closed_in_the_book_that_is_held(tmp_path: Path, seconds: int, broken: bool) -> None:
+    with watched(tmp_path) as watch:
+        position = watch.world.open()
+        watch.world.run(seconds)
+        with watch.world.desk.book.change() as commit:
+            commit.change.close(replace(position, exit_reason=ExitReason.UNEXPLAINED))
+        look(watch)
+        assert bool(watch.broken(Promise.BOOK_IS_BROKER)) is broken
+
+
+def test_a_position_sold_by_hand_is_closed_rightly(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        position = watch.world.open()
+        watch.world.run(30)
+        watch.world.by_hand(position.symbol, "sell", position.qty)
+        watch.world.until(lambda: watch.world.position(position.position_id).state == "closed")
+        watch.world.run(30)
+        look(watch)
+        assert watch.findings.checked[Promise.BOOK_IS_BROKER] >= 1
         assert watch.findings.violations == []

@@ -47,7 +47,8 @@ def hold(watch: Watch, symbol: str = SPY_CALL) -> None:
 
 def proven_now(watch: Watch) -> None:
     desk, now = watch.world.desk, watch.world.clock.now()
-    desk.eod = EodState(watch.world.market.day, now, None, now)
+    ran_at = now - timedelta(seconds=10)
+    desk.eod = EodState(watch.world.market.day, ran_at, None, now)
     watch.closing.step(desk)
 
 
@@ -187,7 +188,7 @@ def test_a_proof_cannot_know_of_what_came_just_now(tmp_path: Path) -> None:
         watch.world.run(5)
         proven_now(watch)
         assert watch.broken(Promise.PROOF_IS_TRUE) == []
-        assert watch.findings.checked[Promise.PROOF_IS_TRUE] == 1
+        assert watch.findings.checked[Promise.PROOF_IS_TRUE] == 2
 
 
 def test_a_proof_is_looked_at_when_it_is_latched(tmp_path: Path) -> None:
@@ -196,10 +197,33 @@ def test_a_proof_is_looked_at_when_it_is_latched(tmp_path: Path) -> None:
         watch.world.run(2)
         proven_now(watch)
         watch.world.run(5)
-        assert watch.findings.checked[Promise.PROOF_IS_TRUE] == 1
+        assert watch.findings.checked[Promise.PROOF_IS_TRUE] == 2
         state = watch.world.desk.eod
         assert state is not None
         watch.world.desk.eod = replace(state, proven_at=None)
         watch.world.run(timedelta(seconds=2).total_seconds())
         proven_now(watch)
-        assert watch.findings.checked[Promise.PROOF_IS_TRUE] == 2
+        assert watch.findings.checked[Promise.PROOF_IS_TRUE] == 4
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(9, True), (10, False)])
+def test_a_proof_needs_a_second_reading_ten_seconds_after_the_close(
+    tmp_path: Path, seconds: int, broken: bool
+) -> None:
+    with watched(tmp_path, "10:00") as watch:
+        now = watch.world.clock.now()
+        ran_at = now - timedelta(seconds=seconds)
+        watch.world.desk.eod = EodState(watch.world.market.day, ran_at, None, now)
+        watch.closing.step(watch.world.desk)
+        assert bool(watch.broken(Promise.PROOF_IS_TRUE)) is broken
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(3, True), (15, False)])
+def test_a_proof_is_read_after_our_last_order_was_over(tmp_path: Path, seconds: int, broken: bool) -> None:
+    with watched(tmp_path, "10:00") as watch:
+        position = watch.world.open()
+        alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        watch.world.until(lambda: watch.world.held() == 0)
+        watch.world.run(seconds)
+        proven_now(watch)
+        assert bool(watch.broken(Promise.PROOF_IS_TRUE)) is broken

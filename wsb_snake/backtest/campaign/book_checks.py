@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from wsb_snake.backtest.campaign.violation import Findings, Promise
-from wsb_snake.core.orders import PositionState, Purpose
+from wsb_snake.core.orders import ExitReason, PositionState, Purpose
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.seeded_faults import SeededFaults
 from wsb_snake.trading.desk import Desk
@@ -13,6 +13,19 @@ QUIET = timedelta(seconds=60)
 
 EVERY = timedelta(seconds=5)
 
+JUST_TRADED = timedelta(seconds=20)
+"""So soon after a fill the exchange may hold what the book cannot know of."""
+
+_FOUND_GONE = frozenset(
+    {
+        ExitReason.MANUAL_CLOSE,
+        ExitReason.BROKER_LIQUIDATION,
+        ExitReason.EXPIRED,
+        ExitReason.EXERCISED,
+        ExitReason.UNEXPLAINED,
+    }
+)
+
 
 class BookChecks:
     def __init__(self, exchange: Exchange, faults: SeededFaults, findings: Findings) -> None:
@@ -21,6 +34,7 @@ class BookChecks:
         self._findings = findings
         self._next = self._started_at = exchange.clock.now()
         self._entering: dict[str, datetime] = {}
+        self._gone: set[str] = set()
         self._stuck = ""
         self._told = ""  # a gap that stays is one finding
 
@@ -30,6 +44,7 @@ class BookChecks:
 
     def step(self, desk: Desk, last_fill_at: datetime) -> None:
         now = self._exchange.clock.now()
+        self._found_gone(desk, now - last_fill_at < JUST_TRADED)
         if now < self._next or not desk.in_session():
             return
         self._next = now + EVERY
@@ -53,3 +68,15 @@ class BookChecks:
         text = f"entering without an order: {stuck}"
         self._findings.check(Promise.RESERVATIONS_END, not stuck or text == self._stuck, text)
         self._stuck = text
+
+    def _found_gone(self, desk: Desk, just_traded: bool) -> None:
+        """What the book closes without having sold it is not held at the exchange any more."""
+        for position in desk.book.view.positions:
+            gone = position.state is PositionState.CLOSED and position.exit_reason in _FOUND_GONE
+            if not gone or position.position_id in self._gone:
+                continue
+            self._gone.add(position.position_id)
+            booked = sum(p.qty for p in desk.book.view.watched() if p.symbol == position.symbol)
+            held = self._exchange.account.qty(position.symbol)
+            text = f"{position.position_id} is closed ({position.exit_reason}), {held} {position.symbol} held"
+            self._findings.check(Promise.BOOK_IS_BROKER, held <= booked or just_traded, text)

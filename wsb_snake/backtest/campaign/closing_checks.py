@@ -13,13 +13,15 @@ from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import PositionState
 from wsb_snake.sim.drillable import MarketUnderDrill
 from wsb_snake.sim.exchange import Exchange
-from wsb_snake.sim.seeded_faults import SeededFaults
+from wsb_snake.sim.seeded_faults import OURS, SeededFaults
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.eod_guard import EodState
 
 GOOD, TO_GO = timedelta(seconds=60), timedelta(seconds=60)
 EOD, FIRST_RUNG = timedelta(minutes=5), timedelta(minutes=57)
 _BROAD = frozenset({"SPY", "QQQ"})
 _CUTOFF = (timedelta(minutes=55), timedelta(minutes=40))
+PROOF_GAP = timedelta(seconds=10)
 SEEN_LATE = timedelta(seconds=20)
 """A reading may be this old, or lag this much, when the proof is latched."""
 
@@ -100,7 +102,7 @@ class ClosingChecks:
             self._appeared[symbol] = now
         for symbol in self._appeared.keys() - held.keys():
             del self._appeared[symbol]
-            self._today.pop(symbol, None)
+            self._kept(Promise.GONE_AT_THE_END, self._today.pop(symbol, None))
         for symbol in held:
             rung = self._rung(symbol, desk)
             if now < rung:
@@ -110,8 +112,11 @@ class ClosingChecks:
                 due.told = True
                 text = f"{held[symbol][0]} {symbol} stand, good since {due.good_since}"
                 self._findings.check(Promise.GONE_AT_THE_END, False, text)
-            elif due.deadline is not None:
-                self._findings.checked[Promise.GONE_AT_THE_END] += 1
+
+    def _kept(self, promise: Promise, due: _Due | None) -> None:
+        """Count what was due and went in time."""
+        if due is not None and not due.told:
+            self._findings.check(promise, True, "")
 
     def _rung(self, symbol: str, desk: Desk) -> datetime:
         close = self._market.session.close
@@ -122,7 +127,7 @@ class ClosingChecks:
     def _decided(self, desk: Desk, now: datetime) -> None:
         exiting = {p.position_id: p for p in desk.book.view.positions if p.state is PositionState.EXITING}
         for position_id in self._exits.keys() - exiting.keys():
-            del self._exits[position_id]
+            self._kept(Promise.EXITS_GET_DONE, self._exits.pop(position_id))
         for position_id, position in exiting.items():
             due = self._exits.setdefault(position_id, _Due(now))
             if self._exchange.account.qty(position.symbol) <= 0:
@@ -133,8 +138,6 @@ class ClosingChecks:
                     f"{position.qty} {position.symbol} ({position.exit_reason}), good since {due.good_since}"
                 )
                 self._findings.check(Promise.EXITS_GET_DONE, False, text)
-            elif due.deadline is not None:
-                self._findings.checked[Promise.EXITS_GET_DONE] += 1
 
     def _bad_until(self, symbol: str, now: datetime) -> datetime:
         quote = self._exchange.quote(symbol, now)
@@ -160,4 +163,21 @@ class ClosingChecks:
             ]
             true = not stands and not working
             self._findings.check(Promise.PROOF_IS_TRUE, true, f"proven flat with {stands} and {working}")
+            self._two_readings(eod)
         self._proven = proven
+
+    def _two_readings(self, eod: EodState | None) -> None:
+        """Two readings, ten seconds apart, begun after the close had run and our last order was over."""
+        if eod is None or eod.ran_at is None or eod.proven_at is None:
+            return
+        ends = (
+            order.updated_at
+            for order in self._exchange.orders("all", 1_000_000)
+            if order.client_order_id.startswith(OURS)
+            and not order.open
+            and parse(order.symbol).expiry == self._market.day
+        )
+        quiet_since = max((eod.ran_at, *ends))
+        kept = eod.proven_at >= quiet_since + PROOF_GAP
+        text = f"proven by a reading of {eod.proven_at}, quiet since {quiet_since}"
+        self._findings.check(Promise.PROOF_IS_TRUE, kept, text)

@@ -16,6 +16,7 @@ from wsb_snake.backtest.campaign.in_flight import IDLE, InFlightReader
 from wsb_snake.backtest.campaign.incarnation import Hooks, Incarnation, Site
 from wsb_snake.backtest.campaign.invariants import Checker
 from wsb_snake.backtest.campaign.outside import Outside
+from wsb_snake.backtest.campaign.owner_hand import plan_hand
 from wsb_snake.backtest.campaign.settings import drill_settings
 from wsb_snake.backtest.campaign.stream_wire import StreamWire
 from wsb_snake.backtest.campaign.violation import Promise, Violation
@@ -125,6 +126,7 @@ class _Day:
         self._outside = Outside(self._site, market, self._faults, random.Random(f"{seed}:outside"))
         hunter_luck = random.Random(f"{seed}:hunter")
         self._attempts: list[Attempt] = [] if plan.engines else plan_attempts(drill, hunter_luck)
+        self._hand = plan_hand(market, random.Random(f"{seed}:owner"))
         self._report = DayReport(plan.seed, plan.number, plan.wire)
         self._checker = Checker(self._exchange, market, self._faults, self._outside, self._site.chat)
         self._process: Incarnation | None = None
@@ -192,6 +194,7 @@ class _Day:
             process.start()
         except Crash:
             return  # it died while it opened its database
+        process.hub.spawn("owner's hand", self._obey)
         if not self._plan.engines:
             process.hub.spawn("hunter", self._hunt)
 
@@ -294,6 +297,13 @@ class _Day:
             if quote is not None:
                 intent = intent_of(attempt, quote, self._clock.now())
                 self._checker.attempted(intent, alpaca_executor.execute_scalp_entry(intent))
+
+    def _obey(self) -> None:
+        """Pass on what the owner says, when he says it."""
+        hub = self._running.hub
+        while self._hand:
+            hub.sleep((self._hand[0].at - self._clock.now()).total_seconds())
+            self._running.daemon.ask(self._hand.pop(0).verb, None)
 
     def _lane_failed(self, lane: str, error: Exception) -> None:
         if not isinstance(error, DatabaseClosed):

@@ -73,13 +73,15 @@ def _attempt(
 
 
 def _scalp(luck: random.Random, *, last: bool) -> ExitPlan:
-    hold_s = LONG_HOLD_S if last else luck.choice((20, 45, 90, 180, 420))
+    if last:  # only the end of the day ends it
+        return ExitPlan(target=Decimal(4), stop=Decimal("0.9"), max_hold_s=LONG_HOLD_S)
+    hold_s = luck.choice((20, 45, 90, 180, 420))
     return ExitPlan(target=Decimal("0.20"), stop=Decimal("0.15"), max_hold_s=hold_s)
 
 
 def _runner(luck: random.Random) -> ExitPlan:
     """Half and trail, tight enough to happen within minutes."""
-    hold_s = luck.choice((120, 600, None))
+    hold_s = luck.choice((120, 600, 1800))
     return ExitPlan(half_at=Decimal("0.03"), trail=Decimal("0.04"), max_hold_s=hold_s)
 
 

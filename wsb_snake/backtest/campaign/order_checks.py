@@ -47,6 +47,7 @@ class OrderChecks:
         self._touched = touched
         self._entries: list[_Entry] = []
         self._sent: set[str] = set()
+        self._refused: set[str] = set()
         self.last_fill_at = exchange.clock.now()
 
     def sending(self, ticket: OrderTicket, desk: Desk) -> None:
@@ -61,6 +62,7 @@ class OrderChecks:
 
     def refused(self, ticket: OrderTicket, error: Rejected) -> None:
         """A sale that the broker refused for want of contracts must have an outside reason."""
+        self._refused.add(ticket.client_order_id)
         if ticket.side is Side.BUY or not any(
             word in error.reason for word in ("insufficient qty", "uncovered")
         ):
@@ -166,12 +168,14 @@ class OrderChecks:
         held = Decimal(0) if holding is None else holding.cost_basis
         mine = [entry for entry in self._entries if entry.ticket.symbol == symbol]
         working = (order.reserved for order in map(self._order, mine) if order is not None)
-        unborn = mine[-1].dollars if self._order(mine[-1]) is None else Decimal(0)
+        newest = mine[-1]
+        unborn = newest.dollars if self._order(newest) is None and self._underway(newest) else Decimal(0)
         return held + sum(working, Decimal(0)) + unborn
 
     def _underway(self, entry: _Entry) -> bool:
         """Not at the exchange: it may be on its way for a moment, then it never arrived."""
-        return self._exchange.clock.now() - entry.at < timedelta(seconds=1)
+        refused = entry.ticket.client_order_id in self._refused
+        return not refused and self._exchange.clock.now() - entry.at < timedelta(seconds=1)
 
     def _order(self, entry: _Entry) -> SimOrder | None:
         return self._exchange.find_order(entry.ticket.client_order_id)

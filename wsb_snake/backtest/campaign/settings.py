@@ -7,13 +7,14 @@ from decimal import Decimal
 def drill_settings(luck: random.Random) -> dict[str, object]:
     """Settings by their lower-case names.
 
-    Only the daily loss is raised, on most days: it would end the entries of a market that moves so fast.
+    Only the day's loss and premium are raised, on most days: they would end the entries of a market that
+    moves so fast long before the end of day.
     """
     return {
         "wsb_snake_cutoff_flatten": luck.random() < 0.6,
         "wsb_snake_scalp_minutes": luck.choice((3, 12, 45)),
         "wsb_snake_max_trade_dollars": Decimal(luck.choice((250, 300, 400, 700))),
-        "wsb_snake_max_day_dollars": Decimal(luck.choice((4000, 6000, 6000, 6000))),
+        "wsb_snake_max_day_dollars": Decimal(luck.choice((4000, 6000, 12000, 12000, 12000))),
         "wsb_snake_max_ticker_dollars": Decimal(luck.choice((800, 2000))),
         "wsb_snake_max_positions": luck.choice((3, 5, 5)),
         "wsb_snake_max_orders_minute": luck.choice((3, 6, 6)),
