@@ -4,6 +4,7 @@ script of the tests."""
 import sys
 import threading
 from datetime import datetime
+from unittest import mock
 
 from wsb_snake.cli import main
 from wsb_snake.config import load
