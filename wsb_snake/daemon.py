@@ -220,6 +220,8 @@ class Daemon:
             self.executor.desk.pollers.quotes.ask()
             if self.quote_feed is not None:
                 self.quote_feed.set_symbols(wanted)
+        if not self.world.database.writable():
+            self.flags["telegram"].set()  # the outbox tells of it without the database
         self.monitor_at = self.world.lanes.clock.now()
         return due
 

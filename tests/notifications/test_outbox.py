@@ -14,7 +14,7 @@ from tests.notifications.bot_api import CHAT, TOKEN, BotApi
 from wsb_snake.core.clock import SystemClock, VirtualClock
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import ThreadLanes
-from wsb_snake.db import journal
+from wsb_snake.db import journal, writer
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.notifications import outbox as module
@@ -343,7 +343,7 @@ def test_splitting_loses_nothing() -> None:
     assert split_text("\nabcdefg", 5) == ("\nabcd", "efg")
 
 
-def test_a_stuck_disk_holds_no_alert_back_and_repeats_none(
+def test_an_alert_waits_for_its_mark_and_a_stuck_disk_is_told_directly(
     database: Database,
     outbox: Outbox,
     chat: ScriptedChat,
@@ -354,10 +354,17 @@ def test_a_stuck_disk_holds_no_alert_back_and_repeats_none(
     happen(database, "a", "b")
     with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        drain(outbox, clock)
-        drain(outbox, clock)
-        assert [text[-2:] for text in chat.taken] == ["#1", "#2"]
+        for _ in range(3):
+            outbox.step()
+        assert chat.taken == []
+        monkeypatch.setattr(module, "STUCK_TOLD_S", 0.0)
+        monkeypatch.setattr(writer, "STUCK_S", 0.0)
+        for _ in range(3):
+            outbox.step()
+        assert chat.taken == [module.STUCK]
         assert states(database) == ["pending", "pending"]
+        chat.taken.clear()
+        monkeypatch.undo()
         other.execute("ROLLBACK")
     happen(database, "c")  # waits for the writer, which has caught up then
     drain(outbox, clock)

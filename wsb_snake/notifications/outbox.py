@@ -17,18 +17,20 @@ from enum import StrEnum
 
 from wsb_snake.core.clock import Clock
 from wsb_snake.core.events import Event
+from wsb_snake.core.lanes import Promise
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.db.values import instant, instant_text
 from wsb_snake.notifications.chat import (
     Chat,
+    ChatError,
     ChatFatal,
     ChatRefused,
     ChatRetryAfter,
     ChatUnavailable,
     ChatUncertain,
 )
-from wsb_snake.notifications.messages import alerts_for
+from wsb_snake.notifications.messages import WHAT_GOES_ON, alerts_for
 from wsb_snake.notifications.wording import SILENT
 
 GAP_S = 1.0  # Telegram's limits: about one message a second to a chat,
@@ -37,7 +39,12 @@ BACK_OFF_S = (1.0, 60.0)
 READ_AGAIN_S = 5.0
 LATE_S = 60.0
 TEXT_LIMIT = 4000  # of Telegram's 4096, which leaves room for the marks
-MARK_WAIT_S = 2.0  # a slow disk holds no alert back for longer
+MARK_WAIT_S = 2.0  # for one look at whether the disk has taken a mark
+STUCK_TOLD_S = 10.0  # a disk that takes nothing for so long is told of directly
+STUCK = (
+    f"The database cannot be written: the disk is full or does not answer. {WHAT_GOES_ON} Until it can be "
+    "written no other alert is sent: ask /health or `python main.py status`, and free some space."
+)
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +82,7 @@ class _Letter:
     left_over: bool  # another process was about to send it
     doubt: bool  # the present part may have been delivered
     part: int = 0
+    mark: Promise[None] | None = None  # of the attempt that is about to be made
 
     def text(self, now: datetime) -> str:
         late_s = (now - self.at).total_seconds()
@@ -99,6 +107,7 @@ class Outbox:
         self._not_before = 0.0
         self._back_off = BACK_OFF_S[0]
         self._hurry = False
+        self._stuck_told = False
 
     def step(self) -> float | None:
         """Send at most one message, without sleeping.
@@ -106,6 +115,7 @@ class Outbox:
         Seconds until it wants to be called again; None when nothing waits (or nothing can be sent any
         more), so that a call is due after the next alert. Raises DatabaseClosed.
         """
+        self._tell_of_a_stuck_disk()
         try:
             letter = self._next_letter()
         except (DatabaseUnavailable, sqlite3.Error) as error:
@@ -177,8 +187,28 @@ class Outbox:
                 moments.append(self._attempts[0] + 60.0)
         return max(moments) - now
 
+    def _tell_of_a_stuck_disk(self) -> None:
+        """Once, without the database: whatever happens meanwhile cannot become an alert."""
+        if self._database.writable():
+            self._stuck_told = False
+        elif self._chat is not None and not self._stuck_told and not self._stopped():
+            self._stuck_told = self._database.oldest_waiting_s() > STUCK_TOLD_S and self._goes(self._chat)
+
+    def _goes(self, chat: Chat) -> bool:
+        try:
+            chat.send(STUCK, False)
+        except ChatError as error:
+            log.warning("the owner could not be told of the disk: %s", error)
+            return False
+        return True
+
     def _send(self, chat: Chat, letter: _Letter) -> None:
-        self._mark(letter.number, "sending", attempts=1)
+        """Try once, as soon as the disk has the mark: a successor must know that it may have been sent."""
+        if letter.mark is None:
+            letter.mark = self._mark(letter.number, "sending", attempts=1)
+        if not letter.mark.wait(MARK_WAIT_S):
+            return
+        letter.mark = None
         self._attempts.append(self._clock.monotonic())
         try:
             chat.send(letter.text(self._clock.now()), letter.silent)
@@ -214,7 +244,7 @@ class Outbox:
     def _undelivered(self, letter: _Letter) -> None:
         """The present part is certainly not there: a later process may send the alert unmarked."""
         if letter.part == 0 and not letter.doubt:
-            self._mark(letter.number, "pending")
+            self._mark(letter.number, "pending").wait(MARK_WAIT_S)
 
     def _down(self, trouble: str) -> None:
         if self._state is OutboxState.UP:
@@ -227,9 +257,12 @@ class Outbox:
         self._done = letter.number
         self._letter = None
         self._waiting -= 1
-        self._mark(letter.number, state, sent_at=self._clock.now() if state == "sent" else None)
+        sent_at = self._clock.now() if state == "sent" else None
+        self._mark(letter.number, state, sent_at=sent_at).wait(MARK_WAIT_S)
 
-    def _mark(self, number: int, state: str, attempts: int = 0, sent_at: datetime | None = None) -> None:
+    def _mark(
+        self, number: int, state: str, attempts: int = 0, sent_at: datetime | None = None
+    ) -> Promise[None]:
         row = (state, attempts, instant_text(sent_at), number)
 
         def write(conn: sqlite3.Connection) -> None:
@@ -237,7 +270,7 @@ class Outbox:
                 "UPDATE alerts SET state = ?, attempts = attempts + ?, sent_at = ? WHERE number = ?", row
             )
 
-        self._database.transact(write).wait(MARK_WAIT_S)
+        return self._database.transact(write)
 
     def _drop_all(self) -> None:
         """Without a chat every alert counts as undelivered by choice."""

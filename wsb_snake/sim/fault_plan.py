@@ -117,7 +117,24 @@ POSSIBLE_CRASHES: tuple[tuple[CrashKind, InFlight], ...] = tuple(
     (kind, state) for kind in CrashKind for state in InFlight if (kind, state) not in _IMPOSSIBLE
 )
 
-AIMED, LOOSE, AIMED_CRASHES = 32, 20, 4
+OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] = MappingProxyType(
+    {
+        InFlight.ENTRY_UNKNOWN: (
+            (K.RESET_BEFORE, InFlight.ENTRY_SENT, "POST /v2/orders"),
+            (K.HTTP_503, InFlight.ENTRY_UNKNOWN, "GET /v2/orders:by"),
+        ),
+        InFlight.EXIT_CLAIMED: ((K.CUTOFF_ALL, InFlight.EXIT_SENT, ""),),
+        InFlight.EXIT_PARTIAL: ((K.PARTIAL_FILL, InFlight.EXIT_SENT, ""),),
+        InFlight.CANCEL_PENDING: (
+            (K.NO_FILL, InFlight.EXIT_SENT, ""),
+            (K.STUCK_CANCEL, InFlight.CANCEL_PENDING, ""),
+        ),
+        InFlight.JOURNAL_STALLED: ((K.DISK_FULL, None, ""),),
+    }
+)
+"""What brings about a stage that is rare by itself: armed beside a fault or crash that waits for it."""
+
+AIMED, LOOSE, AIMED_CRASHES = 26, 10, 4
 """Faults that wait for a stage, faults that wait for an hour, and crashes, of one day."""
 
 
@@ -146,8 +163,8 @@ def plan_faults(
 ) -> list[Armed]:
     """The faults of day ``number``, earliest first. Bytes are spoilt on wire days only.
 
-    The aimed ones go round all pairs that the profile allows, so that each comes up equally often.
-    Raises KeyError for a profile that does not exist.
+    The aimed ones go round all pairs that the profile allows, so that each comes up equally often; on wire
+    days every pair of bytes comes up. Raises KeyError for a profile that does not exist.
     """
     allowed = PROFILES[profile]
     pairs = [pair for pair in POSSIBLE if pair[0] in allowed - BYTES - RARE]
@@ -155,11 +172,16 @@ def plan_faults(
     chosen = _round_robin(pairs, number, AIMED)
     if wire:
         spoilt = [pair for pair in POSSIBLE if pair[0] in allowed & BYTES]
-        chosen += _round_robin(spoilt, number, AIMED)
-    armed = [
-        Armed(kind, state, _aimed_from(state, session, luck), _call_for(kind, state, luck))
-        for kind, state in chosen
-    ]
+        chosen += spoilt
+    armed: list[Armed] = []
+    for kind, state in chosen:
+        not_before = _aimed_from(state, session, luck)
+        armed.append(Armed(kind, state, not_before, _call_for(kind, state, luck)))
+        armed += [
+            Armed(opener, at, not_before, call)
+            for opener, at, call in OPENERS.get(state, ())
+            if opener in allowed
+        ]
     rare = [pair for pair in POSSIBLE if pair[0] in allowed & RARE]
     if rare and number % RARE_EVERY_DAYS == 0:
         kind, state = rare[number // RARE_EVERY_DAYS % len(rare)]

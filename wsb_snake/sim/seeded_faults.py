@@ -19,6 +19,7 @@ from wsb_snake.sim.fault_plan import (
     CALL_AFTER,
     CALL_BEFORE,
     EVENTS,
+    OPENERS,
     QUOTES,
     WORLD,
     Armed,
@@ -223,8 +224,10 @@ class SeededFaults(NoFaults):
             states = self._in_flight()
             if armed.state is not None and armed.state not in states:
                 continue
-            if (can is not None and not can(armed.kind)) or self._luck.random() > _CHANCE:
+            if can is not None and not can(armed.kind):
                 continue
+            if armed.state not in OPENERS and self._luck.random() > _CHANCE:
+                continue  # a stage that is rare is not let pass
             del self._armed[index]
             self._ready = frozenset(left.kind for left in self._armed)
             self.struck.append(Strike(armed.kind, at, states, call or detail))

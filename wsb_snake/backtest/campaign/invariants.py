@@ -59,6 +59,7 @@ class Checker:
         """A process has taken up the database: what paused the dead one pauses it too."""
         self._closing.started()
         self._book.started()
+        self._orders.started()
         held = {pause.reason for pause in alpaca_executor.desk.pauses.listed()}
         if self._survivors:
             lost = sorted(self._survivors - held)
@@ -68,6 +69,7 @@ class Checker:
         """The process is dead; what it had paused, and had had the time to write, must survive."""
         now = self._exchange.clock.now()
         self._deaths.append(now)
+        self.findings.check(Promise.NO_LANE_FAILS, True, "")
         settled = () if stalled else alpaca_executor.desk.pauses.listed()
         self._survivors = frozenset(
             p.reason for p in settled if p.reason in DURABLE and now - p.since > WRITTEN_WITHIN
@@ -114,6 +116,7 @@ class Checker:
             kept = durable_pauses(conn).keys()
         lost = {p.reason for p in alpaca_executor.desk.pauses.listed() if p.reason in DURABLE} - kept
         self.findings.check(Promise.PAUSES_SURVIVE, not lost, f"not in the database: {sorted(lost)}")
+        self.findings.check(Promise.NO_LANE_FAILS, True, "")
         check_deliveries(self._chat.delivered, self._deaths, self.findings)
 
     def _not_flat(self, rows: DatabaseChecks, symbol: str, qty: int, since: datetime) -> None:

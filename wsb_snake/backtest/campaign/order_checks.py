@@ -50,10 +50,15 @@ class OrderChecks:
         self._refused: set[str] = set()
         self.last_fill_at = exchange.clock.now()
 
+    def started(self) -> None:
+        """A new process: of what was lost with its rows and never arrived, the name is free again."""
+        self._sent.clear()
+
     def sending(self, ticket: OrderTicket, desk: Desk) -> None:
         """The instant at which the daemon calls the broker with ``ticket``."""
         name, check = ticket.client_order_id, self._findings.check
-        check(Promise.NO_BLIND_RESEND, name not in self._sent, f"{name} is sent a second time")
+        new = name not in self._sent and self._exchange.find_order(name) is None
+        check(Promise.NO_BLIND_RESEND, new, f"{name} is sent a second time")
         self._sent.add(name)
         if ticket.side is Side.BUY:
             self._entry(ticket, desk)

@@ -15,6 +15,7 @@ from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.seeded_faults import SeededFaults
 
 SURPRISE_NOTICE = timedelta(hours=2, minutes=30)
+LAST_HOUR, BARE_TO_THE_CLOSE = timedelta(hours=1), 0.25
 FAR_ABOVE = Decimal(5)
 
 
@@ -70,7 +71,9 @@ class Outside:
                 if site.exchange.liquidate(symbol):
                     self.touched[symbol] = now
             case FaultKind.NO_BID:
-                self._market.bare(luck.choice(self._held()), self._bare_until(now))
+                late = self._market.session.close - now < LAST_HOUR
+                chosen = (self._held(today=True) if late else []) or self._held()
+                self._market.bare(luck.choice(chosen), self._bare_until(now))
             case FaultKind.FOREIGN_ORDER:
                 self._foreign_order(now)
             case FaultKind.MANUAL_CLOSE:
@@ -90,7 +93,9 @@ class Outside:
     def _bare_until(self, now: datetime) -> datetime:
         """Mostly for a minute or two; now and then nobody comes back."""
         seconds = self._luck.uniform(5, 120)
-        until = self._market.session.close if self._luck.random() < 0.02 else now + timedelta(seconds=seconds)
+        close = self._market.session.close
+        stays = self._luck.random() < (BARE_TO_THE_CLOSE if close - now < LAST_HOUR else 0.0)
+        until = close if stays else now + timedelta(seconds=seconds)
         self._faults.hinder(until)
         return until
 
