@@ -162,10 +162,10 @@ def _demo(asked: argparse.Namespace) -> int:
 
 
 def _campaign(asked: argparse.Namespace) -> int:
-    from wsb_snake.backtest.campaign.run import Campaign, CampaignError, replay, run_campaign
+    from wsb_snake.backtest.campaign.run import Campaign, CampaignError, hush, replay, run_campaign
     from wsb_snake.backtest.campaign.words import Progress, summary, violations
 
-    logging.disable(logging.ERROR)  # thousands of injected failures are no news
+    hush()
     try:
         if asked.replay is not None:
             report = replay(asked.replay)

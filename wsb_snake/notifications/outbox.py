@@ -41,6 +41,7 @@ LATE_S = 60.0
 TEXT_LIMIT = 4000  # of Telegram's 4096, which leaves room for the marks
 MARK_WAIT_S = 2.0  # for one look at whether the disk has taken a mark
 STUCK_TOLD_S = 10.0  # a disk that takes nothing for so long is told of directly
+STUCK_AGAIN_S = 30.0
 STUCK = (
     f"The database cannot be written: the disk is full or does not answer. {WHAT_GOES_ON} Until it can be "
     "written no other alert is sent: ask /health or `python main.py status`, and free some space."
@@ -108,6 +109,7 @@ class Outbox:
         self._back_off = BACK_OFF_S[0]
         self._hurry = False
         self._stuck_told = False
+        self._stuck_again = 0.0  # when the next try to tell of it is due
 
     def step(self) -> float | None:
         """Send at most one message, without sleeping.
@@ -191,8 +193,12 @@ class Outbox:
         """Once, without the database: whatever happens meanwhile cannot become an alert."""
         if self._database.writable():
             self._stuck_told = False
-        elif self._chat is not None and not self._stuck_told and not self._stopped():
-            self._stuck_told = self._database.oldest_waiting_s() > STUCK_TOLD_S and self._goes(self._chat)
+            return
+        now = self._clock.monotonic()
+        silent = self._chat is None or self._stuck_told or self._stopped() or now < self._stuck_again
+        if self._chat is not None and not silent and self._database.oldest_waiting_s() > STUCK_TOLD_S:
+            self._stuck_again = now + STUCK_AGAIN_S
+            self._stuck_told = self._goes(self._chat)
 
     def _goes(self, chat: Chat) -> bool:
         try:

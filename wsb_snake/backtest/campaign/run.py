@@ -1,6 +1,7 @@
 """A whole campaign: many days on all cores, a file for each day that broke a promise, and its replay."""
 
 import json
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -73,12 +74,17 @@ def run_campaign(campaign: Campaign, progress: Callable[[Tally, DayReport], None
     }
 
 
+def hush() -> None:
+    """Thousands of injected failures are no news."""
+    logging.disable(logging.ERROR)
+
+
 def _reports(plans: list[DayPlan], jobs: int) -> Iterator[DayReport]:
     if jobs == 1:
         yield from map(run_campaign_day, plans)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=hush) as pool:
         yield from pool.map(run_campaign_day, plans, chunksize=1)
 
 
