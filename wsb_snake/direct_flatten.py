@@ -275,18 +275,9 @@ class DirectFlatten:
         self._submit(contract, order)
 
     def _submit(self, contract: _Contract, order: Order) -> None:
-        ticket = OrderTicket(
-            order.client_order_id,
-            order.symbol,
-            order.side,
-            order.intent,
-            order.type,
-            order.qty,
-            order.limit_price,
-        )
         now = self._lanes.clock.now()
         try:
-            found = self._broker.submit(ticket)
+            found = self._broker.submit(OrderTicket.of(order))
         except (Rejected, Fatal) as error:
             contract.keep(replace(order, status=OrderStatus.REJECTED, ended_at=now, note=str(error)))
             self._left[order.symbol] = f"refused: {error}"

@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from wsb_snake.core.calendar import Session
-from wsb_snake.core.orders import OrderStatus, OrderType, PositionIntent, Side
+from wsb_snake.core.orders import Order, OrderStatus, OrderType, PositionIntent, Side
 from wsb_snake.core.types import Contract
 
 
@@ -116,6 +116,18 @@ class OrderTicket:
     type: OrderType
     qty: int
     limit_price: Decimal | None
+
+    @classmethod
+    def of(cls, order: Order) -> "OrderTicket":
+        return cls(
+            order.client_order_id,
+            order.symbol,
+            order.side,
+            order.intent,
+            order.type,
+            order.qty,
+            order.limit_price,
+        )
 
 
 @dataclass(frozen=True, slots=True)

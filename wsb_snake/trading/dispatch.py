@@ -72,17 +72,8 @@ def _send(desk: Desk, client_order_id: str, durable: Promise[None] | None) -> No
     if planned.status is not OrderStatus.PLANNED or not _may_go(desk, planned, durable):
         return
     order = desk.book.sending(client_order_id)
-    ticket = OrderTicket(
-        order.client_order_id,
-        order.symbol,
-        order.side,
-        order.intent,
-        order.type,
-        order.qty,
-        order.limit_price,
-    )
     try:
-        found = desk.ports.broker.submit(ticket)
+        found = desk.ports.broker.submit(OrderTicket.of(order))
     except (Rejected, Fatal) as error:
         _refused(desk, order, error)
     except (Throttled, Unavailable) as error:
