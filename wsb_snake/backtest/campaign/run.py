@@ -54,7 +54,7 @@ def run_campaign(campaign: Campaign, progress: Callable[[Tally, DayReport], None
     jobs = campaign.jobs or os.cpu_count() or 1
     clock = SystemClock()
     began = clock.monotonic()
-    tally = Tally(campaign.profile, campaign.crashes)
+    tally = Tally(campaign.profile, campaign.crashes, campaign.engines)
     files = []
     for plan, report in zip(plans, _reports(plans, jobs), strict=True):
         tally.add(report)
