@@ -202,6 +202,26 @@ def test_no_run_is_recorded_before_the_broker_was_read(tmp_path: Path) -> None:
         w.crash()
 
 
+def test_a_broker_that_was_never_read_is_told_of_each_minute(tmp_path: Path) -> None:
+    w = World(tmp_path, "14:40")
+    w.start()
+    w.open()
+    w.crash()
+    w.start(agree=False)
+    try:
+        for name in ("account", "calendar", "clock", "positions", "open_orders", "orders_since"):
+            w.broker.always[name] = Unavailable("no route")
+        w.to("15:58:30")
+        told = w.events("eod_not_flat")
+        assert len(told) == 3
+        assert all(
+            event["open"] == [{"symbol": SPY_CALL, "qty": 4, "why": "the broker does not answer"}]
+            for event in told
+        )
+    finally:
+        w.crash()
+
+
 def test_a_start_after_the_eod_time_runs_it_at_once(tmp_path: Path) -> None:
     w = World(tmp_path, "15:57:00", wsb_snake_cutoff_flatten=False)
     hold(w, SPY_CALL)

@@ -78,6 +78,7 @@ class EndOfDay:
                 self.close_all(session, trigger)
                 self._call_back_foreign(session)
             self._prove(session)
+            self._tell_if_not_flat(session)  # also of a broker that was never read
             self._exercise.check(session)
 
     def close_all(self, session: Session, trigger: str) -> None:
@@ -135,16 +136,16 @@ class EndOfDay:
         if positions is None or orders is None or desk.eod is None:
             return
         begun = min(positions.begun_at, orders.begun_at)
-        if begun != self._read_at:
-            self._read_at = begun
-            reading = read(positions.value, orders.value, begun, session.day)
-            before, after = desk.eod, advance(desk.eod, reading, desk.book.view)
-            if before.first_clean_at is None and after.first_clean_at is not None:
-                # ten seconds from the later question, so that neither is asked again too soon
-                after = replace(after, first_clean_at=max(positions.begun_at, orders.begun_at))
-            if after != before:
-                self._record(before, after, reading.open_symbols)
-        self._tell_if_not_flat(session)
+        if begun == self._read_at:
+            return
+        self._read_at = begun
+        reading = read(positions.value, orders.value, begun, session.day)
+        before, after = desk.eod, advance(desk.eod, reading, desk.book.view)
+        if before.first_clean_at is None and after.first_clean_at is not None:
+            # ten seconds from the later question, so that neither is asked again too soon
+            after = replace(after, first_clean_at=max(positions.begun_at, orders.begun_at))
+        if after != before:
+            self._record(before, after, reading.open_symbols)
 
     def _record(self, before: EodState, after: EodState, open_symbols: tuple[str, ...]) -> None:
         with self._desk.book.change() as commit:
