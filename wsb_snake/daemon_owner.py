@@ -24,6 +24,8 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
     if verb == "flatten":
         claimed = executor.close_all() if argument == "all" else executor.close_all_0dte_positions()
         _read_again(executor)
+        if not desk.ready:
+            return f"closing {claimed} positions; the broker has not been read yet, what it shows then too"
         if not claimed:
             return "nothing to close, or it is being closed already; see status"
         return f"closing {claimed} positions; watch status until they are gone"

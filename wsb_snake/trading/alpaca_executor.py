@@ -7,7 +7,7 @@ to a broker, a database and a world of lanes, and replaces all state with a new 
 import logging
 import math
 import sqlite3
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.core.calendar import MarketCalendar
@@ -23,6 +23,7 @@ from wsb_snake.trading.closing import claim, work_orders
 from wsb_snake.trading.desk import Desk, Ports
 from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.exercise import decline
+from wsb_snake.trading.flattening import Flattening
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import ours, unseen
 from wsb_snake.trading.reconciling import Reconciler
@@ -122,21 +123,12 @@ class AlpacaExecutor:
 
     def close_all(self, reason: ExitReason = ExitReason.FLATTEN) -> int:
         """Close every position, whenever it expires, and call working entries back; how many those were."""
-        return self._close(reason, None)
+        return self._state.flattening.ask(reason, None)
 
     def close_all_0dte_positions(self, reason: ExitReason = ExitReason.FLATTEN) -> int:
         """The same for what expires today, and nothing that expires later."""
         session = self.desk.session()
-        return 0 if session is None else self._close(reason, session.day)
-
-    def _close(self, reason: ExitReason, expiry: date | None) -> int:
-        desk = self.desk
-        chosen = [p for p in desk.book.view.held() if expiry is None or p.expiry == expiry]
-        working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
-        desk.unwanted |= working
-        claimed = {p.position_id for p in chosen if self.execute_exit(p.position_id, reason)}
-        desk.bell.set()
-        return len(claimed | working)
+        return 0 if session is None else self._state.flattening.ask(reason, session.day)
 
     def cancel_open_orders(self) -> CalledBack:
         """Call back every working entry of ours and every foreign open option order; closing orders stay."""
@@ -173,6 +165,7 @@ class AlpacaExecutor:
         if desk.ready:
             self._state.reconciler.step()
         self._watch_health(now)
+        self._state.flattening.pursue()
         due = self._check_exits()
         self.run_eod_check("monitor")
         due += work_orders(desk)
@@ -348,6 +341,7 @@ class _Connected:
         self.desk = Desk(ports)
         self.reconciler = Reconciler(self.desk)
         self.end_of_day = EndOfDay(self.desk)
+        self.flattening = Flattening(self.desk)
         self.orders_read: datetime | None = None
         self.calendar_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()

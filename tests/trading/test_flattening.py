@@ -1,0 +1,56 @@
+"""The owner's flatten against what is held only after it was asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.sim.bench import SPY_CALL, SPY_LATER
+from tests.trading.world import World, world
+from wsb_snake import daemon_owner
+from wsb_snake.core.orders import ExitReason, PositionState
+from wsb_snake.sim.rules import Rules
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+
+FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.3, 0.6])
+def test_an_entry_that_fills_before_its_cancel_is_sold(tmp_path: Path, delay_s: float) -> None:
+    with world(tmp_path, rules=FILL_WINS) as w:
+        order = w.enter()
+        assert order is not None
+        w.run(delay_s)
+        assert w.position(order.position_id).state is PositionState.ENTERING
+        assert alpaca_executor.close_all() == 1
+        w.until(lambda: w.position(order.position_id).bought_qty and not w.held(), 60)
+        w.until(w.outcomes)
+        assert w.position(order.position_id).exit_reason is ExitReason.FLATTEN
+
+
+def test_a_cancel_alone_keeps_what_filled_all_the_same(tmp_path: Path) -> None:
+    with world(tmp_path, rules=FILL_WINS) as w:
+        order = w.enter()
+        assert order is not None
+        assert alpaca_executor.cancel_open_orders().entries == 1
+        w.run(60)
+        assert w.position(order.position_id).state is PositionState.OPEN
+
+
+@pytest.mark.parametrize(("scope", "left"), [("all", 0), ("0dte", 1)])
+def test_before_the_broker_was_read_it_is_remembered(tmp_path: Path, scope: str, left: int) -> None:
+    w = World(tmp_path)
+    w.exchange.hold(SPY_CALL, 2, w.exchange.quote(SPY_CALL, w.clock.now()).ask)  # type: ignore[union-attr]
+    w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
+    w.start(agree=False)
+    w.run(3)
+    assert "has not been read yet" in daemon_owner.do(alpaca_executor, "flatten", scope)
+    assert w.held() == 2
+    w.agree()
+    w.until(lambda: not w.held(), 60)
+    w.run(30)
+    assert w.held(SPY_LATER) == left
+    w.by_hand(SPY_CALL, "buy", 1)  # what comes later was not asked for
+    w.run(60)
+    assert w.held() == 1
+    w.check()
+    w.crash()
