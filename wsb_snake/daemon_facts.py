@@ -1,6 +1,6 @@
 """The facts of a running daemon, read from memory only: no lock, no database, no network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -97,11 +97,19 @@ def _signs_of_life(sources: Sources, desk: Desk, now: datetime) -> dict[str, flo
 
 
 def _at_broker(desk: Desk) -> Reading | None:
-    """What the newest pair of readings shows in options of every expiry."""
+    """What the newest pair of readings shows in options of every expiry.
+
+    What the book still works or holds counts as well, and an order that ended after the reading was asked
+    for: lists lag, and an order whose fate is unknown is on none.
+    """
     positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
     if positions is None or orders is None:
         return None
-    return look(positions.value, orders.value, min(positions.begun_at, orders.begun_at), None)
+    shown = look(positions.value, orders.value, min(positions.begun_at, orders.begun_at), None)
+    view = desk.book.view
+    doubtful = {o.symbol for o in view.orders if o.live or (o.ended_at or shown.begun_at) > shown.begun_at}
+    doubtful |= {position.symbol for position in view.watched()}
+    return replace(shown, open_symbols=tuple(sorted({*shown.open_symbols, *doubtful})))
 
 
 def _position(desk: Desk, position: Position) -> PositionFacts:
@@ -126,7 +134,7 @@ def _position(desk: Desk, position: Position) -> PositionFacts:
         stop_price=position.stop_price,
         time_exit_at=None if hold is None else position.opened_at + timedelta(seconds=hold),
         opened_at=position.opened_at,
-        monitored=desk.ready,
+        monitored=desk.may_close,
     )
 
 

@@ -1,15 +1,19 @@
 """The owner's flatten against what is held only after it was asked for."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.sim.bench import SPY_CALL, SPY_LATER
-from tests.trading.world import World, world
+from tests.trading.world import Trouble, World, world
 from wsb_snake import daemon_owner
 from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import Unavailable, Unknown
+from wsb_snake.trading.eod_guard import Reading
+from wsb_snake.trading.flat_proof import FlatProof
 
 FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
 
@@ -54,3 +58,30 @@ def test_before_the_broker_was_read_it_is_remembered(tmp_path: Path, scope: str,
     assert w.held() == 1
     w.check()
     w.crash()
+
+
+def test_an_order_of_unknown_fate_is_no_proof_of_flat(tmp_path: Path) -> None:
+    """No list of the broker has it, and it may still arrive."""
+    with world(tmp_path) as w:
+        w.broker.once["submit"] = [Trouble(Unknown("reset"))]
+        w.broker.always["order_by_client_id"] = Unavailable("HTTP 500")
+        order = w.enter()
+        w.run(3)
+        assert order is not None and alpaca_executor.close_all() == 1
+        proof = FlatProof(w.clock.now())
+        for _ in range(12):
+            w.run(5)
+            proof = proof.after(shown(w))
+        assert not proof.proven
+        assert w.position(order.position_id).state is PositionState.ENTERING
+        w.broker.always.clear()
+        w.until(lambda: w.position(order.position_id).state is PositionState.VOID, 60)
+        ended = w.clock.now()
+        w.until(lambda: shown(w).clean, 60)
+        assert shown(w).begun_at >= ended - timedelta(seconds=1)
+
+
+def shown(w: World) -> Reading:
+    facts = w.daemon.facts()
+    assert facts.broker_read_at is not None
+    return Reading(facts.broker_read_at, facts.broker_open)
