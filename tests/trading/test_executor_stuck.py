@@ -21,7 +21,7 @@ from wsb_snake.core.orders import (
 from wsb_snake.sim.matching import Execution
 from wsb_snake.sim.orders import SimOrder
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.trading.broker import Rejected
+from wsb_snake.trading.broker import BrokerOrder, NotFound, Rejected
 from wsb_snake.trading.order_signs import GONE_AFTER, Signs
 from wsb_snake.trading.order_work import Cancel, LookUp, Send, beside_entry, entry_step, exit_step
 
@@ -161,6 +161,88 @@ def test_an_order_of_unknown_status_that_is_listed_goes_on_being_live(tmp_path: 
     assert not Signs(listed_at=NOON).over(unknown, later, later)  # no cancel was refused
     assert not Signs(listed_at=later, refused_at=NOON).over(unknown, later, later)  # seen since
     assert not said.over(exit_order(), later, later)  # a word that we know
+
+
+def test_an_order_that_the_broker_has_lost_is_over_once_nothing_knows_it() -> None:
+    mine, later = exit_order(), NOON + timedelta(seconds=60)
+    lost = Signs(
+        listed_at=NOON, unfound_at=NOON + timedelta(seconds=5), nothing_at=NOON + timedelta(seconds=40)
+    )
+    assert lost.missing(mine, later) and lost.over(mine, later, later)
+    assert not lost.missing(mine, NOON + timedelta(seconds=29))
+    assert not lost.over(mine, NOON, later)  # the latest reading has it
+    assert not lost.over(mine, None, later)
+    assert not replace(lost, unfound_at=None).over(mine, later, later)
+    assert not replace(lost, nothing_at=None).over(mine, later, later)
+    assert not replace(lost, shown_at=later).over(mine, later, later + timedelta(seconds=60))
+    assert not lost.over(exit_order(status=OrderStatus.UNKNOWN), later, later)
+
+
+def lose(w: World, name: str, broker_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker ends that order, says nothing, and from then on has never heard of it."""
+    find, cancel, listed = w.broker.order_by_client_id, w.broker.cancel, w.broker.open_orders
+
+    def found(client_order_id: str) -> BrokerOrder:
+        if client_order_id == name:
+            raise NotFound("order not found", 404)
+        return find(client_order_id)
+
+    def cancelled(order_id: str) -> None:
+        if order_id == broker_id:
+            raise NotFound("order not found", 404)
+        cancel(order_id)
+
+    monkeypatch.setattr(w.broker, "order_by_client_id", found)
+    monkeypatch.setattr(w.broker, "cancel", cancelled)
+    monkeypatch.setattr(
+        w.broker, "open_orders", lambda: tuple(o for o in listed() if o.client_order_id != name)
+    )
+    w.lose_updates = True
+    w.exchange.cancel(broker_id)
+    w.run(1)
+    w.lose_updates = False
+
+
+def test_an_exit_that_the_broker_has_lost_does_not_hold_its_position(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.feed.shown[SPY_CALL] = ("2.00", "2.02")
+        w.until(lambda: w.exits and w.exits[0].broker_id, 10)
+        lose(w, w.exits[0].client_order_id, w.own("sell")[0].id, monkeypatch)
+        w.feed.shown.clear()
+        w.until(lambda: w.position(position.position_id).state is PositionState.CLOSED, 90)
+        assert sum(o.filled_qty for o in w.own("sell")) == position.qty
+        assert w.exits[0].status is OrderStatus.CANCELED and "taken for ended" in w.exits[0].note
+        assert any("taken for ended" in text for text in w.alerts())
+
+
+def test_an_entry_that_the_broker_has_lost_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(tmp_path) as w:
+        monkeypatch.setattr(w.feed, "execution", lambda order, execution, at: None)
+        entry = w.enter()
+        assert entry is not None
+        w.until(lambda: w.legs(Purpose.ENTRY)[0].broker_id, 10)
+        lose(w, entry.client_order_id, w.own("buy")[0].id, monkeypatch)
+        w.until(lambda: w.position(entry.position_id).state is PositionState.VOID, 90)
+
+
+def test_a_resting_exit_that_the_broker_has_lost_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit at the minimum tick is never cancelled by itself, so nothing would ask."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.price("0.00", "0.05")
+        w.run(1)
+        alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        w.until(lambda: w.exits and w.exits[-1].broker_id and w.exits[-1].limit_price == money("0.01"), 30)
+        lost = w.exits[-1]
+        lose(w, lost.client_order_id, w.own("sell")[-1].id, monkeypatch)
+        w.until(lambda: any(o.client_order_id == lost.client_order_id and not o.live for o in w.exits), 90)
+        w.price("0.10", "0.15")
+        w.until(lambda: w.position(position.position_id).state is PositionState.CLOSED, 60)
 
 
 @pytest.mark.parametrize("status", sorted(LIVE - UNSETTLED))

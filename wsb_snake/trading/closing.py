@@ -36,7 +36,7 @@ from wsb_snake.trading.order_work import (
     next_exit,
 )
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.reconciler import ours
+from wsb_snake.trading.reconciler import never_traded, ours
 
 URGENT = frozenset(
     {ExitReason.STOP, ExitReason.CUTOFF, ExitReason.EOD, ExitReason.FLATTEN, ExitReason.RECOVERED}
@@ -48,13 +48,22 @@ BLOCKED_AT_MOST_S = 10.0
 
 
 def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = None) -> bool:
-    """Decide that ``qty`` contracts (None: all) are to be sold; False when that is already decided."""
+    """Decide that ``qty`` contracts (None: all) are to be sold; False when that is already decided.
+
+    What covers a short option is left alone, unless the owner asks for it by name.
+    """
+    known = desk.book.positions.get(position_id)
+    if known is None or known.qty == 0 or _left_alone(desk, known, reason):
+        return False
     with desk.book.change() as commit:
-        position = desk.book.positions.get(position_id)
-        if position is None or position.qty == 0:
+        position = desk.book.positions[position_id]
+        if position.qty == 0:
             return False
         wanted = position.qty if qty is None else min(qty, position.qty)
-        if position.state is PositionState.EXITING and position.to_sell >= wanted:
+        named = reason is ExitReason.MANUAL and position.exit_reason is not reason
+        if position.state is PositionState.EXITING and position.to_sell >= wanted and not (
+            named and _untouchable(desk, position.symbol)
+        ):
             return False
         quote = desk.board.get(position.symbol)
         commit.change.position(
@@ -73,14 +82,34 @@ def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = No
     return True
 
 
+def _untouchable(desk: Desk, symbol: str) -> bool:
+    """Whether the broker's newest reading shows ``symbol`` as something that is never traded."""
+    reading = desk.pollers.positions.latest
+    return reading is not None and any(item.symbol == symbol for item in never_traded(reading.value))
+
+
+def _left_alone(desk: Desk, position: Position, reason: ExitReason | None) -> bool:
+    """Whether the exit of ``position`` must not go out; the owner is told once why."""
+    if reason is ExitReason.MANUAL or not _untouchable(desk, position.symbol):
+        desk.left_alone.discard(position.position_id)
+        return False
+    if position.position_id not in desk.left_alone:
+        desk.left_alone.add(position.position_id)
+        desk.alert(
+            f"{position.qty} {position.symbol} are due to be sold ({reason}) and are left alone",
+            "they cover a short option, which the daemon never touches: "
+            f"close both by hand, or only these with: close {position.symbol}",
+        )
+    return True
+
+
 def work_orders(desk: Desk) -> list[datetime]:
     """Take every live order and every claimed position one step further; when to look again.
 
-    Not before the first reconciliation: what an earlier process sent must be known, and whose account
-    this is.
+    Not before the broker was read: what an earlier process sent must be known, and whose account this is.
     """
     due: list[datetime] = []
-    if not desk.ready:
+    if not desk.may_close:
         return due
     desk.signs.keep(order.client_order_id for order in desk.book.view.live_orders())
     for position in desk.book.view.held():
@@ -112,6 +141,8 @@ def _tend(desk: Desk, order: Order, step: Step) -> Step:
     if signs.over(order, None if reading is None else reading.begun_at, now):
         _give_up(desk, order, signs.alive_at(order))
         return Wait(now)
+    if isinstance(step, Wait) and signs.missing(order, now) and order.cancel_asked_at is None:
+        step = Cancel("the broker does not find it")
     if signs.tell(now):
         desk.alert(
             f"the cancel of the order to {order.side} {order.qty} {order.symbol} is not confirmed",
@@ -126,8 +157,13 @@ def _tend(desk: Desk, order: Order, step: Step) -> Step:
 
 
 def _give_up(desk: Desk, order: Order, alive_at: datetime) -> None:
-    """End an order whose status is a word that we do not know and that the broker no longer works."""
-    why = "its status is unknown to us, and the broker neither lists nor cancels it: taken for ended"
+    """End an order that the broker no longer works, and never reported as over."""
+    unknown = order.status is OrderStatus.UNRECOGNISED
+    why = (
+        "its status is unknown to us, and the broker neither lists nor cancels it: taken for ended"
+        if unknown
+        else "the broker neither lists nor finds it: taken for ended"
+    )
     with desk.book.change() as commit:
         known = desk.book.orders[order.client_order_id]
         if known.live:
@@ -163,6 +199,8 @@ def _unwanted(desk: Desk, position: Position) -> str | None:
 def _send_exit(desk: Desk, position: Position) -> Step | None:
     """Plan and queue the next closing order, unless something must be waited for."""
     now = desk.now()
+    if _left_alone(desk, position, position.exit_reason):
+        return Wait(now + timedelta(seconds=2))
     tried = _tried(desk, position)
     wait_until = back_off(tried)
     if wait_until is not None and now < wait_until:
@@ -231,7 +269,7 @@ def _plan_exit(desk: Desk, position_id: str, qty: int, attempt: int, quote: Quot
 def _next_number(desk: Desk, position_id: str, legs: list[Order]) -> int:
     """Above every number that was used in the position's name, also by an order booked elsewhere."""
     used = (number_of(o.client_order_id) for o in desk.book.orders.values() if _named_after(o, position_id))
-    return max(len(legs), *used, 0) + 1
+    return max(len(legs), *used, desk.numbers_above) + 1
 
 
 def _named_after(order: Order, position_id: str) -> bool:

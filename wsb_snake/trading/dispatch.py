@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Promise
-from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Purpose, Report
+from wsb_snake.core.orders import LIVE, UNSETTLED, Order, OrderStatus, Purpose, Report
 from wsb_snake.trading.book import Book
 from wsb_snake.trading.broker import (
     BrokerError,
@@ -165,6 +165,8 @@ def _not_found(desk: Desk, order: Order) -> None:
         known = desk.book.orders[order.client_order_id]
         if known.status in UNSETTLED:
             commit.change.end_order(known, OrderStatus.NEVER_SENT, "the broker never had it")
+        elif known.live:
+            desk.signs.of(order.client_order_id).unfound_at = now
 
 
 def _cancel(desk: Desk, client_order_id: str, why: str) -> None:
@@ -178,8 +180,10 @@ def _cancel(desk: Desk, client_order_id: str, why: str) -> None:
     signs.cancel_since = signs.cancel_since or desk.now()
     try:
         desk.ports.broker.cancel(order.broker_id or "")
-    except Rejected:  # already over: the look-up says how
+    except Rejected as refusal:  # already over: the look-up says how
         signs.refused_at = desk.now()
+        if isinstance(refusal, NotFound):
+            signs.nothing_at = signs.refused_at
         desk.broker_answered(SENDS)
         ask(desk, client_order_id)
     except BrokerError as error:
@@ -217,6 +221,8 @@ def take(desk: Desk, found: BrokerOrder, *, polled: bool = False) -> None:
     with desk.book.change() as commit:
         before = desk.book.orders[found.client_order_id]
         after = commit.change.report(found.client_order_id, report)
+    if after.live and found.status in LIVE - {OrderStatus.UNRECOGNISED}:
+        desk.signs.of(found.client_order_id).shown_at = desk.now()
     if polled and desk.ready and (after.filled_qty > before.filled_qty or before.live > after.live):
         desk.stream.missed()
 
