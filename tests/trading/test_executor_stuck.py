@@ -21,7 +21,7 @@ from wsb_snake.core.orders import (
 from wsb_snake.sim.matching import Execution
 from wsb_snake.sim.orders import SimOrder
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.trading.broker import BrokerOrder, NotFound, Rejected
+from wsb_snake.trading.broker import BrokerOrder, NotFound, Rejected, Unknown
 from wsb_snake.trading.order_signs import GONE_AFTER, Signs
 from wsb_snake.trading.order_work import Cancel, LookUp, Send, beside_entry, entry_step, exit_step
 
@@ -70,6 +70,26 @@ def test_an_exit_goes_ahead_beside_an_entry_whose_cancel_is_never_confirmed(
         monkeypatch.undo()
         w.until(lambda: w.position(position_id).state is PositionState.CLOSED, 30)
         w.until(w.outcomes, 5)
+
+
+@pytest.mark.parametrize("seconds", [8.0, 30.0])
+def test_a_cancel_that_hangs_does_not_starve_the_exit_beside_its_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    with world(tmp_path) as w:
+        part_filled(w, monkeypatch)
+
+        def hangs(broker_id: str) -> None:
+            w.hub.sleep(seconds)
+            raise Unknown("time-out")
+
+        monkeypatch.setattr(w.broker, "cancel", hangs)
+        w.price("1.30", "1.34")  # the target; the bid is above the entry's limit
+        w.until(lambda: w.held() == 0, 60 + seconds)
+        (entry,) = w.legs(Purpose.ENTRY)
+        assert entry.live
+        monkeypatch.undo()
+        w.until(lambda: not w.legs(Purpose.ENTRY)[0].live, 60 + seconds)
 
 
 def test_a_wash_trade_refusal_is_tried_again_until_the_broker_takes_it(

@@ -40,14 +40,26 @@ def submit(desk: Desk, order: Order) -> bool:
 
 def cancel(desk: Desk, order: Order, why: str) -> bool:
     """Queue a cancel request."""
-    return desk.senders.offer(order.position_id, lambda: _cancel(desk, order.client_order_id, why))
+    return desk.senders.offer(_key(desk, order), lambda: _cancel(desk, order.client_order_id, why))
 
 
 def look_up(desk: Desk, order: Order) -> bool:
     """Queue a question for what became of an order; the same one is asked every 2 s at most."""
     if not _due(desk, order.client_order_id):
         return False
-    return desk.senders.offer(order.position_id, lambda: ask(desk, order.client_order_id))
+    return desk.senders.offer(_key(desk, order), lambda: ask(desk, order.client_order_id))
+
+
+def _key(desk: Desk, order: Order) -> str:
+    """What the calls about ``order`` wait for: each other and those about its position.
+
+    Not so beside an entry whose cancel is overdue: what is held is sold meanwhile, and that sale must
+    not wait for a cancel or a look-up that hangs.
+    """
+    overdue = order.purpose is Purpose.ENTRY and desk.signs.of(order.client_order_id).cancel_overdue(
+        desk.now()
+    )
+    return f"entry:{order.position_id}" if overdue else order.position_id
 
 
 def cancel_foreign(desk: Desk, order: BrokerOrder) -> bool:
