@@ -37,7 +37,7 @@ from wsb_snake.hunt import ScalperHunt
 from wsb_snake.learning import outcome_recorder
 from wsb_snake.notifications import outbox
 from wsb_snake.notifications.chat import Chat
-from wsb_snake.trading import late_start
+from wsb_snake.trading import late_start, start_up
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account, Broker, TradeUpdate, Unavailable
 from wsb_snake.trading.desk import Ports
@@ -163,7 +163,7 @@ class Daemon:
         """The first reconciliation; from here on entries may go. Raises BrokerError."""
         if self.account is None:
             raise RuntimeError("connect_account comes first")
-        self.executor.read_calendar()
+        start_up.try_calendar(self.executor.desk)
         self.executor.agree(self.account)
         self._record_start()
         self.flags["day"].set()

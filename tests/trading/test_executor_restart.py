@@ -9,10 +9,12 @@ import pytest
 
 from tests.sim.bench import IWM_CALL, SPY_CALL
 from tests.trading.world import Trouble, World, world
-from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState
+from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState, Purpose
+from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.trading.broker import Unavailable, Unknown
+from wsb_snake.trading.broker import BrokerError, Unavailable, Unknown
+from wsb_snake.trading.order_ids import number_of, order_id
 
 
 def test_an_open_position_is_taken_up_with_its_plan(tmp_path: Path) -> None:
@@ -158,6 +160,92 @@ def test_a_start_without_an_answer_trades_nothing_and_goes_on_when_it_comes(tmp_
         assert [p.symbol for p in w.watched] == [SPY_CALL]
     finally:
         w.crash()
+
+
+def restarted_without(w: World, name: str) -> None:
+    """A new process for which one endpoint never answers, and its start lane."""
+    w.crash()
+    w.start(agree=False)
+    w.broker.always[name] = Unavailable("HTTP 500")
+
+    def lane() -> None:
+        while not w.desk.ready:
+            try:
+                if w.daemon.account is None:
+                    w.daemon.connect_account()
+                w.daemon.agree()
+            except BrokerError:
+                w.daemon.not_agreed()
+            w.hub.sleep(5)
+
+    w.hub.spawn("start", lane)
+    w.run(10)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("calendar", "calendar"), ("clock", "clock")])
+def test_what_only_entries_need_keeps_no_position_open(tmp_path: Path, name: str, reason: str) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        restarted_without(w, name)
+        assert reason in w.paused()
+        assert w.enter(IWM_CALL, "two") is None
+        w.price("0.40", "0.42")
+        w.until(w.outcomes, 20)
+        del w.broker.always[name]
+        w.until(lambda: reason not in w.paused(), 1000)
+
+
+def test_without_the_past_orders_what_the_database_holds_is_closed(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        restarted_without(w, "orders_since")
+        assert w.enter(IWM_CALL, "two") is None
+        assert "open positions are watched and closed as usual" in w.alerts()[-1]
+        w.price("0.40", "0.42")
+        w.until(w.outcomes, 20)
+        (sale,) = w.exits
+        assert number_of(sale.client_order_id) > 50  # no row that was lost can have had it
+        w.price("1.02", "1.04")
+        del w.broker.always["orders_since"]
+        w.until(lambda: w.desk.ready, 10)
+        assert w.paused() == set()
+        assert w.position(position.position_id).state is PositionState.CLOSED
+        w.open(IWM_CALL, "three")
+
+
+def test_without_the_past_orders_a_sale_whose_row_was_lost_is_not_repeated(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.exchange.place(
+            NewOrder(
+                SPY_CALL,
+                "sell",
+                position.qty,
+                "limit",
+                Decimal("1.10"),
+                client_order_id=order_id(position.position_id, Purpose.EXIT, 1),
+            )
+        )
+        restarted_without(w, "orders_since")
+        assert number_of(w.exits[0].client_order_id) == 1  # found at the broker, and worked on
+        assert w.position(position.position_id).exit_reason is ExitReason.RECOVERED
+        w.until(w.outcomes, 60)
+        assert w.held() == 0 and w.broker.refusals == []
+
+
+@pytest.mark.parametrize("name", ["positions", "open_orders"])
+def test_a_pause_says_so_while_nothing_can_be_closed(tmp_path: Path, name: str) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        restarted_without(w, name)
+        assert w.paused() == {"reconcile"}
+        (told,) = (text for text in w.alerts() if "the broker has not been agreed with" in text)
+        assert "closed only from when the broker" in told and "as usual" not in told
+        w.price("0.40", "0.42")
+        w.run(30)
+        assert w.broker.sent() == []
+        del w.broker.always[name]
+        w.until(w.outcomes, 30)
 
 
 def countdown(steps: int) -> Callable[[], bool]:

@@ -243,7 +243,8 @@ def _paused(data: Data) -> Words:
     if count is not None:
         what = f"{count} consecutive {_COUNTED.get(reason, reason)} failures"
     detail = f" ({data['detail']})" if data.get("detail") else ""
-    return LOUD, f"Trading paused: {what}.{detail} {WHAT_GOES_ON} This lasts {until}.{_probe(data)}"
+    goes_on = data.get("goes_on") or WHAT_GOES_ON
+    return LOUD, f"Trading paused: {what}.{detail} {goes_on} This lasts {until}.{_probe(data)}"
 
 
 def _probe(data: Data) -> str:

@@ -55,6 +55,11 @@ CALENDAR_AHEAD = timedelta(days=60)
 CALENDAR_EVERY_S = 900.0
 """A closure or an early close can be announced while the session runs."""
 
+CLOSES_LATER = (
+    "New entries stop; open positions are watched, and closed only from when the broker's account, "
+    "positions and orders could be read. Until then close them at the broker if it is urgent."
+)
+
 SENDS = "sends"
 """Endpoint group of what changes something; a list that can be read says nothing about it."""
 
@@ -121,6 +126,7 @@ class Desk:
         self.limits = Limits.from_settings(ports.settings)
         self.book = Book(ports.lanes, self.clock, ports.database)
         self.pauses = Pauses(ports.lanes, ports.database)
+        self.pauses.goes_on = CLOSES_LATER
         self.disputes = Disputes(ports.lanes, self.pauses, self._tell_dispute)
         self.stream = StreamWatch(ports.lanes, self.pauses)
         self.clocks = ClockWatch(self.pauses)
@@ -132,9 +138,12 @@ class Desk:
         self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
         self.signs = OrderSigns()
         self.unwanted: set[str] = set()  # entries that the owner wants gone
+        self.left_alone: set[str] = set()  # due to be sold, and covering a short option
         self.blocked_since: dict[str, datetime] = {}  # exits that wait for somebody else's order
         self.asked_at: dict[str, datetime] = {}
-        self.ready = False
+        self.ready = False  # book and broker have been brought into line: entries may go
+        self.may_close = False  # enough was read of the broker for closing orders, if not for entries
+        self.numbers_above = 0  # closing orders' numbers up to here may have been used by rows that were lost
         self.loaded = False  # the database's rows are in the book
         self.halt_file: Path = ports.settings.data_dir / "halt"
         self._present_day: tuple[date, datetime, datetime] | None = None
@@ -209,6 +218,13 @@ class Desk:
             elif quote is not None and quote.bid <= 0 < quote.ask:
                 worth[symbol] = Decimal(0)
         return worth
+
+    # closing
+
+    def let_close(self) -> None:
+        """From here on closing orders go out."""
+        self.may_close = True
+        self.pauses.goes_on = ""
 
     # the trade stream and the clock
 

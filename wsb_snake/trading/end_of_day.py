@@ -74,7 +74,7 @@ class EndOfDay:
             if reason is not None:
                 claim(self._desk, position.position_id, reason)
         if now >= session.close - EOD_BEFORE_CLOSE:
-            if self._desk.ready:  # before, "nothing to close" would be a guess
+            if self._desk.may_close:  # before, "nothing to close" would be a guess
                 self.close_all(session, trigger)
                 self._call_back_foreign(session)
             self._prove(session)
@@ -183,14 +183,16 @@ class EndOfDay:
         """What stands in contracts expiring on ``day``, by book and broker, each with its reason."""
         desk = self._desk
         answering, now = desk.broker_age_s() is not None and desk.broker_fresh(), desk.now()
+        positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
+        untouchable = {f.symbol for f in never_traded(() if positions is None else positions.value)}
         rows: dict[str, dict[str, object]] = {}
         for position in desk.book.view.held():
             own = [o for o in desk.book.view.orders if o.position_id == position.position_id]
             if position.expiry == day and (position.qty or any(o.live for o in own)):
                 why = why_open(position, own, desk.board.get(position.symbol), answering, now)
+                if position.symbol in untouchable and answering:
+                    why = FOREIGN
                 rows[position.symbol] = {"symbol": position.symbol, "qty": position.qty, "why": why}
-        positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
-        untouchable = {f.symbol for f in never_traded(() if positions is None else positions.value)}
         for line in () if positions is None else positions.value:
             if line.is_option and line.qty > 0 and parse(line.symbol).expiry == day:
                 why = FOREIGN if line.symbol in untouchable else NOT_BOOKED

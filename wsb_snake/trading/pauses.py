@@ -40,6 +40,7 @@ class Pauses:
         self._database = database
         self._lock = lanes.lock("pauses")
         self._held: dict[str, Pause] = {}
+        self.goes_on = ""  # what a pause leaves going on, where it isn't the usual
 
     def load(self, conn: sqlite3.Connection) -> None:
         rows = conn.execute("SELECT reason, since, detail FROM pauses").fetchall()
@@ -68,6 +69,8 @@ class Pauses:
                 return False
             pause = Pause(reason, now, detail)
             self._held[reason] = pause
+            if self.goes_on:
+                data["goes_on"] = self.goes_on
             self._database.transact(_writes_pause(pause, data, also), urgent=True)
         return True
 

@@ -8,12 +8,17 @@ from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.orders import UNSETTLED
 from wsb_snake.trading import dispatch, recovery
-from wsb_snake.trading.broker import Account
+from wsb_snake.trading.broker import Account, BrokerError
+from wsb_snake.trading.clock_watch import REASON as CLOCK
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.order_ids import number_of
 from wsb_snake.trading.pollers import Snapshot
 from wsb_snake.trading.reconciling import Reconciler
 
 ORDERS_BACK = timedelta(days=10)
+
+LOST_AT_MOST = 50
+"""More closing orders than one position can have had whose rows were lost."""
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +45,28 @@ def check_calendar(desk: Desk) -> None:
         desk.pauses.set("calendar", disagreement)
 
 
+def try_calendar(desk: Desk) -> None:
+    """Take the broker's calendar; entries wait for it, closing goes by the library's meanwhile."""
+    try:
+        desk.calendar = read_calendar(desk)
+    except BrokerError as error:
+        if desk.pollers.calendar.latest is None:  # whose readings settle it
+            desk.pauses.set("calendar", f"the broker's calendar cannot be read: {error}")
+            desk.pollers.calendar.ask()
+    else:
+        check_calendar(desk)
+
+
+def _try_clock(desk: Desk) -> None:
+    """Compare the clocks; entries wait for that, closing does not."""
+    try:
+        desk.read_clock()
+    except BrokerError as error:
+        if desk.clock_skew_s is None:
+            desk.pauses.set(CLOCK, f"the broker's clock cannot be read: {error}")
+            desk.pollers.clock.ask()
+
+
 def _since(desk: Desk) -> datetime:
     """From when on the broker's orders matter: the day's, and those of what is held from before."""
     live = (order.created_at for order in desk.book.view.live_orders())
@@ -50,11 +77,17 @@ def _since(desk: Desk) -> datetime:
 def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     """Read orders and positions once and bring the book into line. Raises BrokerError.
 
-    Orders come first: a fill that they tell of explains a position, never the other way round.
+    Orders come first: a fill that they tell of explains a position, never the other way round. When
+    only they cannot be read, what the database holds may be closed all the same.
     """
     broker = desk.ports.broker
-    desk.read_clock()
-    recent = broker.orders_since(_since(desk) - timedelta(minutes=1))
+    _try_clock(desk)
+    try:
+        recent = broker.orders_since(_since(desk) - timedelta(minutes=1))
+    except BrokerError:
+        if desk.loaded:
+            _close_only(desk)
+        raise
     begun = desk.now()
     positions = broker.positions()
     open_orders = broker.open_orders()
@@ -72,6 +105,36 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     desk.pollers.orders.latest = Snapshot(open_orders, begun, read_at)
     reconciler.run(positions, open_orders, begun, recent)
     desk.disputes.settle("start:")
+    desk.numbers_above = 0
+    desk.let_close()
     desk.ready = True
     held = desk.book.view.watched()
     log.info("reconciled with the broker: %d positions watched", len(held))
+
+
+def _close_only(desk: Desk) -> None:
+    """Let the book's positions be closed by what is live at the broker and held there. Raises BrokerError.
+
+    Nothing is adopted and no entry goes before the orders that are over were read. The names of closing
+    orders stay above any that such an order could have used.
+    """
+    broker = desk.ports.broker
+    begun = desk.now()
+    positions = broker.positions()
+    open_orders = broker.open_orders()
+    for order in open_orders:
+        dispatch.take(desk, order)
+    for order in recovery.lost(desk, open_orders, positions):
+        recovery.recover(desk, order, positions, open_orders)
+    listed = {order.client_order_id for order in open_orders}
+    for mine in desk.book.view.live_orders():
+        if mine.client_order_id not in listed:
+            dispatch.ask(desk, mine.client_order_id)
+    read_at = desk.now()
+    desk.pollers.positions.latest = Snapshot(positions, begun, read_at)
+    desk.pollers.orders.latest = Snapshot(open_orders, begun, read_at)
+    if not desk.may_close:
+        used = max((number_of(o.client_order_id) for o in desk.book.view.orders), default=0)
+        desk.numbers_above = used + LOST_AT_MOST
+        log.warning("the broker's past orders cannot be read: closing goes on, entries stay blocked")
+    desk.let_close()
