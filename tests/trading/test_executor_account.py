@@ -13,7 +13,7 @@ from tests.trading.world import Trouble, World, world
 from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.trading.broker import Unavailable, Unknown
+from wsb_snake.trading.broker import Rejected, Unavailable, Unknown
 
 
 def adopted(w: World) -> dict[str, object]:
@@ -302,3 +302,29 @@ def test_an_unknown_entry_that_shows_up_late_is_taken_back(tmp_path: Path) -> No
         w.until(lambda: w.position(order.position_id).state is PositionState.OPEN, 40)
         assert w.events("position_adopted") == []
         assert [p.qty for p in w.watched] == [w.held()]
+
+
+@pytest.mark.parametrize("first", ["the short", "the exit"])
+def test_our_long_that_comes_to_cover_a_short_is_sold_by_name_only(tmp_path: Path, first: str) -> None:
+    with world(tmp_path, "14:40") as w:
+        ours = w.open()
+        short = SPY_CALL.replace("00670000", "00680000")
+        if first == "the exit":  # decided, and refused at first
+            w.broker.always["submit"] = Rejected("halted")
+            w.price("0.40", "0.42")
+            w.until(lambda: w.position(ours.position_id).state is PositionState.EXITING, 60)
+        w.exchange.hold(short, -ours.qty, Decimal("0.50"))
+        w.until(lambda: w.events("foreign_risk"), 60)
+        w.broker.always.clear()
+        sales = len(w.exits)
+        w.price("0.40", "0.42")  # far below the stop
+        w.to("15:56")
+        assert alpaca_executor.close_all() == 0
+        w.run(10)
+        assert w.held() == ours.qty and len(w.exits) == sales
+        assert sum("are left alone" in text for text in w.alerts()) == 1
+        (row,) = w.events("eod_not_flat")[-1]["open"]
+        assert (row["symbol"], row["why"]) == (SPY_CALL, "not the daemon's to trade")
+        assert alpaca_executor.close_position(SPY_CALL) == 1
+        w.until(lambda: not w.held(), 60)
+        assert w.exchange.account.qty(short) == -ours.qty

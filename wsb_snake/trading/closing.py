@@ -61,9 +61,8 @@ def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = No
             return False
         wanted = position.qty if qty is None else min(qty, position.qty)
         named = reason is ExitReason.MANUAL and position.exit_reason is not reason
-        if position.state is PositionState.EXITING and position.to_sell >= wanted and not (
-            named and _untouchable(desk, position.symbol)
-        ):
+        decided = position.state is PositionState.EXITING and position.to_sell >= wanted
+        if decided and not (named and _untouchable(desk, position.symbol)):
             return False
         quote = desk.board.get(position.symbol)
         commit.change.position(
@@ -343,4 +342,4 @@ def _foreign_orders(desk: Desk, symbol: str) -> list[BrokerOrder]:
 def _booked(desk: Desk, found: BrokerOrder) -> bool:
     """Whether an order of our making is one that the book works, or will take up as a stray."""
     mine = desk.book.orders.get(found.client_order_id)
-    return ours(found) and (mine is None or mine.broker_id is not None or mine.live)
+    return ours(found) and (mine is None or mine.broker_id == found.id or mine.live)
