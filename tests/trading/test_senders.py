@@ -141,3 +141,31 @@ def test_the_oldest_job_has_an_age_until_its_end(bench: Bench) -> None:
     assert bench.senders.oldest_s() == 5
     bench.run(5)
     assert bench.senders.oldest_s() == 0
+
+
+@pytest.mark.parametrize("kind", ["shares", "explain", "foreign"])
+def test_questions_that_hang_leave_lanes_for_the_orders(bench: Bench, kind: str) -> None:
+    for n in range(30):
+        bench.senders.offer(f"{kind}:{n}", bench.call(f"{kind}:{n}", 10))
+    bench.run(1)
+    for n in range(12):
+        bench.senders.offer(f"p{n}", bench.call(f"p{n}", 0.1))
+    bench.run(1)
+    assert {name for name, _, _ in bench.log} == {f"p{n}" for n in range(12)}
+    bench.run(160)  # two at a time, and none is forgotten
+    began = sorted(begun for name, begun, _ in bench.log if name.startswith(kind))
+    assert began == [10.0 * (n // 2) for n in range(30)]
+    assert bench.senders.idle()
+
+
+def test_what_waits_in_its_group_is_refused_a_second_time_and_survives_an_error(bench: Bench) -> None:
+    def fails() -> None:
+        bench.hub.sleep(1)
+        raise RuntimeError("broken")
+
+    for n in range(5):
+        bench.senders.offer(f"shares:{n}", fails)
+    bench.run(0.5)
+    assert not bench.senders.offer("shares:4", fails)
+    bench.run(5)
+    assert bench.errors == ["broken"] * 5 and bench.senders.idle()

@@ -1,15 +1,23 @@
 """The pool that speaks to the broker for those who decide: submits, cancels, looks up.
 
 At most one call is in flight per position; a job for a position that has one is refused, and the
-monitor, which decides by level and not by edge, asks again.
+monitor, which decides by level and not by edge, asks again. Questions and cancels of others' orders get
+a part of the lanes only: they can be many, and no sale waits behind them.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from wsb_snake.core.lanes import Lanes, Mailbox
 
 SENDERS = 8
+AT_MOST = 2
+"""Lanes that one group of jobs may hold at a time."""
+
+GROUPS = MappingProxyType({"shares": "questions", "explain": "questions", "foreign": "others' orders"})
+"""By what stands before the colon of a key. Every other job takes any lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +27,13 @@ class Job:
     key: str
     run: Callable[[], None]
 
+    @property
+    def group(self) -> str | None:
+        return GROUPS.get(self.key.partition(":")[0])
+
 
 class Senders:
-    """Eight lanes that take jobs in order."""
+    """Eight lanes that take jobs in order; what exceeds its group's lanes steps aside for the rest."""
 
     def __init__(
         self, lanes: Lanes, done: Callable[[], None], on_error: Callable[[str, Exception], None]
@@ -29,6 +41,8 @@ class Senders:
         self._lanes = lanes
         self._jobs: Mailbox[Job | None] = Mailbox(lanes, "senders")  # None: the lane that takes it ends
         self._busy: dict[str, float] = {}  # since when (monotonic) a job is queued or in flight
+        self._running = dict.fromkeys(GROUPS.values(), 0)  # lanes that each group holds
+        self._aside: dict[str, deque[Job]] = {group: deque() for group in self._running}
         self._lock = lanes.lock("senders")
         self._done = done
         self._on_error = on_error
@@ -70,11 +84,33 @@ class Senders:
             job = self._jobs.get()
             if job is None or self._stopping:
                 return
+            if not self._begins(job):
+                continue
             try:
                 job.run()
             except Exception as error:  # a lane's top loop: the job is lost, the pool is not
                 self._on_error("sender", error)
             finally:
-                with self._lock:
-                    self._busy.pop(job.key, None)
+                self._ended(job)
             self._done()
+
+    def _begins(self, job: Job) -> bool:
+        """Whether ``job`` may have a lane; else it waits until its group has one to spare."""
+        with self._lock:
+            if job.group is None:
+                return True
+            if self._running[job.group] >= AT_MOST:
+                self._aside[job.group].append(job)
+                return False
+            self._running[job.group] += 1
+            return True
+
+    def _ended(self, job: Job) -> None:
+        waiting = None
+        with self._lock:
+            self._busy.pop(job.key, None)
+            if job.group is not None:
+                self._running[job.group] -= 1
+                waiting = self._aside[job.group].popleft() if self._aside[job.group] else None
+        if waiting is not None:
+            self._jobs.put(waiting)
