@@ -14,7 +14,7 @@ from wsb_snake.core.hub import Hub
 from wsb_snake.direct_flatten import DirectFlatten
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.orders import NewOrder
-from wsb_snake.trading.broker import Rejected, Unavailable, Unknown
+from wsb_snake.trading.broker import BrokerOrder, NotFound, Rejected, Unavailable, Unknown
 from wsb_snake.trading.order_ids import OrderIds
 
 LATER, SHORT = "SPY261218C00670000", "SPY261218C00680000"
@@ -136,3 +136,49 @@ def test_all_closes_later_expiries_and_leaves_what_covers_a_short() -> None:
     left = bench.flatten(None, 30)
     assert bench.held(LATER) == 1
     assert any(line.startswith(f"{LATER}: never sold by us: covers a short") for line in left)
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_an_order_that_the_broker_has_lost_is_followed_by_another(
+    comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was accepted; then nothing lists it, finds it or has it to cancel."""
+    bench = Bench()
+    bench.market.put(SPY_CALL, "0.00", "0.05", 50)  # it rests
+    broker = bench.broker
+    look_up, cancel, listed = broker.order_by_client_id, broker.cancel, broker.open_orders
+    lost: list[BrokerOrder] = []
+
+    def order_by_client_id(name: str) -> BrokerOrder:
+        if lost and name == lost[0].client_order_id:
+            raise NotFound("order not found", 404, 40410000)
+        return look_up(name)
+
+    def cancelled(broker_id: str) -> None:
+        if lost and broker_id == lost[0].id:
+            raise NotFound("order not found", 404, 40410000)
+        cancel(broker_id)
+
+    def open_orders() -> tuple[BrokerOrder, ...]:
+        return tuple(o for o in listed() if not lost or o.id != lost[0].id)
+
+    def lose() -> None:
+        lost.extend(listed())
+        if not comes_back:
+            bench.exchange.cancel(lost[0].id)
+
+    monkeypatch.setattr(broker, "order_by_client_id", order_by_client_id)
+    monkeypatch.setattr(broker, "cancel", cancelled)
+    monkeypatch.setattr(broker, "open_orders", open_orders)
+    bench.at(40, lose)
+    if comes_back:
+        bench.at(55, lost.clear)
+    bench.at(90, lambda: bench.market.put(SPY_CALL, "2.00", "2.04", 50))
+    assert bench.flatten() == ()
+    assert bench.held() == 0
+    first, *others = (at for name, at, _ in broker.calls if name == "submit")
+    waited = [(at - first).total_seconds() for at in others]
+    if comes_back:
+        assert all(s >= 90 for s in waited)  # priced again when somebody bids, not sooner
+    else:
+        assert 68 <= waited[0] < 80  # 30 s without a sign of life

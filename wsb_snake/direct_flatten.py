@@ -38,6 +38,7 @@ from wsb_snake.trading.broker import (
 from wsb_snake.trading.closing import back_off
 from wsb_snake.trading.flat_proof import FlatProof, in_scope, look
 from wsb_snake.trading.order_ids import OrderIds, order_id
+from wsb_snake.trading.order_signs import OrderSigns
 from wsb_snake.trading.order_work import BROKER_LAG_S, RECANCEL_S, Cancel, LookUp, exit_step, next_exit
 from wsb_snake.trading.reconciler import compare
 
@@ -99,6 +100,7 @@ class DirectFlatten:
         self._cancelled_at: dict[str, datetime] = {}
         self._left: dict[str, str] = {}
         self._told = ""
+        self._signs = OrderSigns()
         self._open: bool | None = None  # the market; None before the broker has said so
 
     def run(self, limit_s: float) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ class DirectFlatten:
         self, positions: tuple[BrokerPosition, ...], orders: tuple[BrokerOrder, ...], begun: datetime
     ) -> None:
         """Bring every contract in scope one step further."""
-        self._follow(orders)
+        self._follow(orders, begun)
         if not self._open:
             return
         blocked = self._cancel_others(orders)
@@ -165,24 +167,39 @@ class DirectFlatten:
     def _fetch(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
         return self._quotes(symbols) if symbols else {}
 
-    def _follow(self, orders: tuple[BrokerOrder, ...]) -> None:
-        """What became of our own orders; one that is not listed any more is asked for."""
+    def _follow(self, orders: tuple[BrokerOrder, ...], begun: datetime) -> None:
+        """What became of our own orders; one that is not listed any more is asked for.
+
+        One that the broker neither lists nor finds nor has to cancel, though it took it, has been lost.
+        """
         listed = {order.client_order_id: order for order in orders}
         for contract in self._contracts.values():
             order = contract.live
             if order is None:
                 continue
+            signs = self._signs.of(order.client_order_id)
             found = listed.get(order.client_order_id)
             if found is not None:
+                signs.listed_at = begun
                 self._report(contract, order, found)
+            elif signs.over(order, begun, self._lanes.clock.now()):
+                self._give_up(contract, order, signs.alive_at(order))
             else:
                 self._look_up(contract, order)
+                if signs.missing(order, self._lanes.clock.now()) and order.broker_id is not None:
+                    self._cancel(order.broker_id, order)
+
+    def _give_up(self, contract: _Contract, order: Order, alive_at: datetime) -> None:
+        note = "the broker neither lists nor finds it: taken for ended"
+        self._tell(f"{order.symbol}: the broker has lost our order, the next one follows")
+        contract.keep(replace(order, status=OrderStatus.CANCELED, ended_at=alive_at, note=note))
 
     def _look_up(self, contract: _Contract, order: Order) -> None:
         now = self._lanes.clock.now()
         try:
             found = self._broker.order_by_client_id(order.client_order_id)
         except NotFound:
+            self._signs.of(order.client_order_id).unfound_at = now
             old = now - (order.sent_at or order.created_at) >= timedelta(seconds=BROKER_LAG_S)
             if order.status in UNSETTLED and old:
                 contract.keep(replace(order, status=OrderStatus.NEVER_SENT, ended_at=now))
@@ -199,6 +216,8 @@ class DirectFlatten:
         if grown.filled_qty > order.filled_qty:
             self._tell(f"sold {grown.filled_qty} of {grown.qty} × {order.symbol} at {price}")
         contract.keep(grown)
+        if grown.live and grown.status is not OrderStatus.UNRECOGNISED:
+            self._signs.of(order.client_order_id).shown_at = now
 
     def _cancel_others(self, orders: tuple[BrokerOrder, ...]) -> set[str]:
         """Cancel every live order in scope that is not of this run; the contracts that wait for it."""
@@ -218,10 +237,16 @@ class DirectFlatten:
                 self._cancel(order.id)
         return waiting
 
-    def _cancel(self, broker_id: str) -> None:
+    def _cancel(self, broker_id: str, mine: Order | None = None) -> None:
+        """Ask for a cancel; ``mine`` is the order when it is one of this run."""
+        now = self._lanes.clock.now()
         try:
             self._broker.cancel(broker_id)
-        except Rejected:
+        except Rejected as error:
+            if mine is not None:
+                signs = self._signs.of(mine.client_order_id)
+                signs.refused_at = now
+                signs.nothing_at = now if isinstance(error, NotFound) else signs.nothing_at
             return  # over already; the next reading shows how
         except BrokerError as error:
             self._tell(f"a cancel got no answer: {error}")
@@ -238,7 +263,7 @@ class DirectFlatten:
         )
         if isinstance(step, Cancel) and order.broker_id is not None:
             contract.keep(replace(order, cancel_asked_at=now))
-            self._cancel(order.broker_id)
+            self._cancel(order.broker_id, order)
         elif isinstance(step, LookUp):
             self._look_up(contract, order)
 
