@@ -1,15 +1,25 @@
 """A database that opens after the daemon has adopted: nothing counts twice, nothing stored is forgotten."""
 
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.sim.bench import SPY_CALL
-from tests.trading.world import World, world
+from tests.trading.samples import position
+from tests.trading.world import Trouble, World, world
+from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState
+from wsb_snake.core.signals import ExitPlan
 from wsb_snake.daemon import Daemon
 from wsb_snake.daemon_start import StartRefused
 from wsb_snake.db.database import Database
+from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.broker import Unavailable, Unknown
+from wsb_snake.trading.late_start import continuing
+from wsb_snake.trading.positions import Watch
 
 
 def start_without_database(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +109,113 @@ def test_a_position_of_ours_keeps_its_name(tmp_path: Path, monkeypatch: pytest.M
             old.position_id
         ]
         assert [p.qty for p in w.watched] == [old.qty]
+
+
+def test_an_entry_that_never_arrived_is_looked_up_and_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        w.broker.once["submit"] = [Trouble(Unknown("reset"), seconds=3)]
+        order = w.enter()
+        assert order is not None
+        w.run(2)
+        w.crash()
+        start_without_database(w, monkeypatch)
+        open_late(w)
+        w.until(lambda: w.position(order.position_id).state is PositionState.VOID, 60)
+        assert [o.status for o in w.desk.book.view.orders] == [OrderStatus.NEVER_SENT]
+        w.open(signal_id="two")
+
+
+def test_the_breaker_is_taken_up_with_its_pause_and_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        for _ in range(5):
+            w.desk.broker_failed("account", Unavailable("timed out"))
+        w.run(0.2)
+        assert w.paused() == {"alpaca"}
+        w.crash()
+        start_without_database(w, monkeypatch)
+        open_late(w)
+        w.until(lambda: w.paused() == set(), 60)
+
+
+def test_what_has_tripped_since_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(tmp_path) as w:
+        w.crash()
+        start_without_database(w, monkeypatch)
+        for _ in range(5):
+            w.desk.broker_failed("sends", Unavailable("timed out"))
+        open_late(w)
+        assert w.paused() == {"alpaca"} and w.desk.breaker.tripped == ("sends",)
+
+
+def test_a_decided_exit_and_the_stored_plan_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = ExitPlan(half_at=Decimal("0.5"), trail=Decimal("0.2"))
+    with world(tmp_path) as w:
+        old = w.open(plan=runner)
+        w.broker.always["submit"] = Unavailable("no route")
+        alpaca_executor.close_all()
+        w.run(8)
+        w.crash()
+        start_without_database(w, monkeypatch)
+        (found,) = w.watched
+        assert found.position_id == old.position_id
+        assert (found.plan == runner, found.state) == (False, PositionState.OPEN)
+        w.do(lambda: w.database.open(w.daemon.take_up))
+        (found,) = w.watched
+        assert (found.plan, found.opened_at) == (runner, old.opened_at)
+        assert (found.state, found.exit_reason, found.to_sell) == (
+            PositionState.EXITING,
+            ExitReason.FLATTEN,
+            old.qty,
+        )
+        w.until(w.outcomes, 30)
+
+
+ROW = position(
+    position_id="old",
+    state=PositionState.EXITING,
+    exit_reason=ExitReason.PARTIAL,
+    plan=ExitPlan(half_at=Decimal("0.5"), trail=Decimal("0.2")),
+    qty=4,
+    to_sell=2,
+    watch=Watch(high_bid=Decimal("2.00"), worst_mid=Decimal("0.90")),
+)
+HEIR = position(
+    position_id="heir",
+    opened_at=ROW.opened_at + timedelta(minutes=9),
+    watch=Watch(high_bid=Decimal("1.50"), worst_mid=Decimal("1.20")),
+    qty=4,
+)
+
+
+def test_the_heir_has_the_plan_the_past_and_the_claim_of_its_row() -> None:
+    got = continuing(HEIR, [ROW])
+    assert (got.position_id, got.plan, got.opened_at) == ("heir", ROW.plan, ROW.opened_at)
+    assert got.watch == Watch(high_bid=Decimal("2.00"), worst_mid=Decimal("0.90"))
+    assert (got.state, got.exit_reason, got.to_sell) == (PositionState.EXITING, ExitReason.PARTIAL, 2)
+    assert not got.half_sold
+
+
+@pytest.mark.parametrize(("held", "to_sell"), [(3, 1), (2, 0)])
+def test_what_has_gone_since_was_of_what_was_to_be_sold(held: int, to_sell: int) -> None:
+    got = continuing(replace(HEIR, qty=held), [ROW])
+    assert (got.to_sell, got.half_sold) == (to_sell, to_sell == 0)
+    assert got.state is (PositionState.EXITING if to_sell else PositionState.OPEN)
+
+
+def test_claims_of_several_rows_add_up_and_a_larger_own_one_stays() -> None:
+    whole = replace(ROW, exit_reason=ExitReason.FLATTEN, qty=2, to_sell=2)
+    assert continuing(HEIR, [whole, replace(whole, position_id="other")]).to_sell == 4
+    own = replace(HEIR, state=PositionState.EXITING, exit_reason=ExitReason.STOP, to_sell=4)
+    assert continuing(own, [ROW]).exit_reason is ExitReason.STOP
+
+
+def test_a_row_without_a_claim_leaves_the_heir_s_state_alone() -> None:
+    got = continuing(HEIR, [replace(ROW, state=PositionState.OPEN, exit_reason=None, half_sold=True)])
+    assert (got.state, got.half_sold, got.to_sell) == (PositionState.OPEN, True, 0)
 
 
 def test_what_was_over_before_the_start_is_not_taken_up_again(
