@@ -78,7 +78,7 @@ def continuing(heir: Position, rows: Sequence[Position]) -> Position:
         opened_at=min(heir.opened_at, last.opened_at),
     )
     claimed = [row for row in rows if row.state is PositionState.EXITING]
-    if not claimed or heir.state is PositionState.EXITING and heir.to_sell >= heir.qty:
+    if not claimed or (heir.state is PositionState.EXITING and heir.to_sell >= heir.qty):
         return merged
     gone = max(0, sum(row.qty for row in rows) - heir.qty)
     to_sell = min(heir.qty, sum(row.to_sell for row in claimed) - gone)
