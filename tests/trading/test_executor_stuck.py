@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim.bench import SPY_CALL
 from tests.trading.samples import NOON, exit_order, money, order, quote
-from tests.trading.world import World, world
+from tests.trading.world import Trouble, World, world
 from wsb_snake.core.orders import (
     LIVE,
     UNSETTLED,
@@ -19,9 +19,10 @@ from wsb_snake.core.orders import (
     Purpose,
 )
 from wsb_snake.sim.matching import Execution
-from wsb_snake.sim.orders import SimOrder
+from wsb_snake.sim.orders import NewOrder, SimOrder
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import BrokerOrder, NotFound, Rejected, Unknown
+from wsb_snake.trading.order_ids import order_id
 from wsb_snake.trading.order_signs import GONE_AFTER, Signs
 from wsb_snake.trading.order_work import Cancel, LookUp, Send, beside_entry, entry_step, exit_step
 
@@ -200,7 +201,7 @@ def test_an_order_that_the_broker_has_lost_is_over_once_nothing_knows_it() -> No
 
 def lose(w: World, name: str, broker_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker ends that order, says nothing, and from then on has never heard of it."""
-    find, cancel, listed = w.broker.order_by_client_id, w.broker.cancel, w.broker.open_orders
+    find, cancel = w.broker.order_by_client_id, w.broker.cancel
 
     def found(client_order_id: str) -> BrokerOrder:
         if client_order_id == name:
@@ -214,9 +215,6 @@ def lose(w: World, name: str, broker_id: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(w.broker, "order_by_client_id", found)
     monkeypatch.setattr(w.broker, "cancel", cancelled)
-    monkeypatch.setattr(
-        w.broker, "open_orders", lambda: tuple(o for o in listed() if o.client_order_id != name)
-    )
     w.lose_updates = True
     w.exchange.cancel(broker_id)
     w.run(1)
@@ -286,3 +284,42 @@ def test_a_sale_beside_a_working_entry_stands_above_its_limit_where_the_bid_allo
     assert beside_entry(order(), high, bid) == high
     under = Send(OrderType.LIMIT, money("1.80"), money("1.82"))
     assert beside_entry(order(), under, quote("1.82", "1.86")) == under
+
+
+def test_another_order_under_the_name_of_our_exit_is_cancelled_as_foreign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not taken for our own, however long its cancel takes; the exit follows once it is gone."""
+    with world(tmp_path) as w:
+        position = w.open()
+        name = order_id(position.position_id, Purpose.EXIT, 1)
+        other = w.exchange.place(
+            NewOrder(SPY_CALL, "sell", position.qty, "limit", money("2.00"), client_order_id=name)
+        )
+        free_at = w.clock.now() + timedelta(seconds=60)
+        monkeypatch.setattr(w.feed, "holds_cancel", lambda order, at: order.id == other.id and at < free_at)
+        w.broker.shown["open_orders"] = ()  # the list lags
+        w.price("0.40", "0.42")
+        w.run(4)
+        w.broker.shown.clear()
+        began = len(w.broker.calls)
+        w.run(46)
+        assert all(o.broker_id != other.id for o in w.exits)
+        assert len(w.broker.calls) - began < 200
+        w.until(lambda: w.position(position.position_id).state is PositionState.CLOSED, 60)
+
+
+def test_an_entry_that_was_refused_and_works_all_the_same_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        monkeypatch.setattr(w.feed, "execution", lambda order, execution, at: None)
+        w.broker.once["submit"] = [Trouble(Rejected("no", 403), effect=True)]
+        w.lose_updates = True
+        assert w.enter() is not None
+        w.until(lambda: w.own("buy"), 10)
+        w.lose_updates = False
+        (working,) = w.own("buy")
+        w.until(lambda: w.legs(Purpose.ENTRY)[0].broker_id == working.id, 90)
+        w.until(lambda: not w.own("buy")[0].open and not w.legs(Purpose.ENTRY)[0].live, 60)
+        assert any("reported as over" in text for text in w.alerts())

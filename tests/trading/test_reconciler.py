@@ -129,3 +129,16 @@ def test_an_order_that_only_looks_like_ours_is_foreign(name: str) -> None:
     lookalike = at_broker(client_order_id=name)
     assert not ours(lookalike)
     assert compare(done(60), [held()], [lookalike], NOON).strays == ()
+
+
+def test_an_order_of_ours_that_is_over_and_still_works_is_a_ghost_and_another_of_its_name_is_not() -> None:
+    long_ago = NOON - timedelta(seconds=11)
+    sold = exit_order(status=OrderStatus.CANCELED, ended_at=long_ago)
+    never = exit_order(status=OrderStatus.NEVER_SENT, ended_at=long_ago, broker_id=None)
+    same = at_broker(client_order_id=sold.client_order_id, side=Side.SELL, limit_price=money("1.98"))
+    dearer = replace(same, limit_price=money("9.00"))
+    assert compare(BookView((), (sold,)), [], [same], NOON).ghosts == (same,)
+    assert compare(BookView((), (never,)), [], [same], NOON).ghosts == (same,)
+    assert compare(BookView((), (never,)), [], [dearer], NOON).ghosts == ()
+    assert compare(BookView((), (sold,)), [], [replace(same, id="b-2")], NOON).ghosts == ()
+    assert compare(BookView((), (sold,)), [], [same], NOON - timedelta(seconds=2)).ghosts == ()

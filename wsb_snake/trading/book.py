@@ -33,6 +33,10 @@ from wsb_snake.trading import store
 from wsb_snake.trading.positions import Position, Watch, bought, sold
 
 
+RECOVERED = "recovered"
+"""The reason of an order that was found at the broker without its row."""
+
+
 @dataclass(frozen=True, slots=True)
 class BookView:
     """One consistent picture. ``positions`` and ``orders`` hold today's, over or not.
@@ -137,9 +141,10 @@ class Change:
             self._reappeared(new)
         return new
 
-    def revive(self, client_order_id: str, status: OrderStatus) -> None:
+    def revive(self, client_order_id: str, status: OrderStatus, broker_id: str) -> None:
         """The broker works an order that is over for us."""
-        order = replace(self._book.orders[client_order_id], status=status, ended_at=None)
+        order = self._book.orders[client_order_id]
+        order = replace(order, status=status, broker_id=broker_id, ended_at=None)
         self.order(order)
         self._reappeared(order)
 
@@ -158,7 +163,10 @@ class Change:
                 position = replace(position, opened_at=self.now)
             position = bought(position, qty, price)
         else:  # what was found gone and explained is not sold a second time
+            beyond = qty - position.qty
             position = sold(position, min(qty, position.qty), price)
+            if beyond > 0 and new.reason == RECOVERED:
+                self._sold_beyond(position, beyond, price)
         self.position(position)
         self.fills.append((new, qty, price))
         self.event(
@@ -181,6 +189,19 @@ class Change:
             PositionState.CLOSED,
         }:  # a fill raced the end of its entry
             self._open(replace(position, state=PositionState.OPEN, closed_at=None))
+
+    def _sold_beyond(self, position: Position, qty: int, price: Decimal) -> None:
+        """What an order sold beyond its ``position``: without a book one is sent for the whole contract."""
+        for other in list(self._book.positions.values()):
+            part = min(qty, other.qty)
+            if part <= 0 or other.symbol != position.symbol or other.position_id == position.position_id:
+                continue
+            qty -= part
+            left = sold(other, part, price)
+            reason = ExitReason.RECOVERED if left.qty == 0 else left.exit_reason
+            left = replace(left, exit_reason=reason)
+            self.position(left)
+            self.close_if_sold(left)
 
     def _ended(self, order: Order) -> None:
         position = self._book.positions[order.position_id]

@@ -39,7 +39,9 @@ def submit(desk: Desk, order: Order) -> bool:
 
 
 def cancel(desk: Desk, order: Order, why: str) -> bool:
-    """Queue a cancel request."""
+    """Queue a cancel request; without the broker's id for the order it is asked for first."""
+    if order.broker_id is None:
+        return look_up(desk, order)
     return desk.senders.offer(_key(desk, order), lambda: _cancel(desk, order.client_order_id, why))
 
 

@@ -176,7 +176,10 @@ def _ghosts(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: dateti
     }
     for found in at_broker:
         mine = over.get(found.client_order_id)
-        if mine is not None and found.status in LIVE and matches(mine, found):
+        if mine is None or found.status not in LIVE:
+            continue
+        same = mine.broker_id is None and same_terms(mine, found) and matches(mine, found)
+        if mine.broker_id == found.id or same:
             yield found
 
 

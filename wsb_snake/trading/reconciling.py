@@ -83,7 +83,7 @@ class Reconciler:
     def _revive(self, ghost: BrokerOrder) -> None:
         """An order that we were told is over, and is not: it is worked again, and told of."""
         with self._desk.book.change() as commit:
-            commit.change.revive(ghost.client_order_id, ghost.status)
+            commit.change.revive(ghost.client_order_id, ghost.status, ghost.id)
             commit.change.event(
                 EventKind.ERROR,
                 what=f"the broker still works an order in {ghost.symbol} that was reported as over",
