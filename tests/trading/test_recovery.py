@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.sim.bench import SPY_CALL
 from tests.trading.world import World, world
 from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState
+from wsb_snake.sim.orders import NewOrder
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.order_ids import number_of
 
@@ -118,3 +120,32 @@ def test_a_name_that_is_taken_is_left_alone_and_the_next_number_is_used(tmp_path
         assert number_of(second.client_order_id) == 2
         assert w.outcomes()[0]["exit_price"] == "1.00"
         assert w.paused() == set()
+
+
+@pytest.mark.parametrize("filled_before", [True, False])
+@pytest.mark.parametrize(("qty", "left"), [(6, 0), (5, 1), (4, 2)])
+def test_one_sale_for_the_whole_contract_closes_every_position_in_it(
+    tmp_path: Path, qty: int, left: int, filled_before: bool
+) -> None:
+    """``flatten --direct`` has no book: it sells what the account holds with one order."""
+    with world(tmp_path) as w:
+        w.open()
+        w.run(12)
+        w.by_hand(SPY_CALL, "buy", 2)
+        w.until(lambda: len(w.watched) == 2, 60)
+        w.run(12)
+        assert [p.qty for p in w.watched] == [4, 2]
+        w.crash()
+        name = "wsb-20261123-d-abcdefghijkm-x-1"
+        w.exchange.place(NewOrder(SPY_CALL, "sell", qty, "limit", Decimal("0.90"), client_order_id=name))
+        if filled_before:
+            w.clock.advance_to(w.clock.monotonic() + 2)
+            w.exchange.advance()
+            assert w.held() == left
+        w.start()
+        w.run(60)
+        assert w.paused() == set()
+        assert sum(p.qty for p in w.watched) == left
+        outcomes = w.outcomes()
+        assert len(outcomes) == 2 - bool(left)
+        assert {(o["exit_reason"], o["exit_price"]) for o in outcomes} == {("recovered", "1.00")}

@@ -28,7 +28,7 @@ from wsb_snake.core.orders import (
     Side,
 )
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
-from wsb_snake.trading.book import Change
+from wsb_snake.trading.book import RECOVERED, Change
 from wsb_snake.trading.broker import Activity, BrokerOrder, BrokerPosition
 from wsb_snake.trading.exits import adopted
 from wsb_snake.trading.order_ids import OrderIds, engine_of
@@ -127,7 +127,7 @@ def recover(change: Change, found: BrokerOrder, position: Position) -> Order:
         limit_price=found.limit_price,
         status=OrderStatus.UNKNOWN,
         created_at=found.created_at,
-        reason="recovered",
+        reason=RECOVERED,
         broker_id=found.id,
         sent_at=found.created_at,
     )

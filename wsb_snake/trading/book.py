@@ -32,7 +32,6 @@ from wsb_snake.db.database import Database
 from wsb_snake.trading import store
 from wsb_snake.trading.positions import Position, Watch, bought, sold
 
-
 RECOVERED = "recovered"
 """The reason of an order that was found at the broker without its row."""
 
