@@ -18,7 +18,7 @@ from tests.sim.bench import (
 )
 from tests.trading.world import Trouble, World, world
 from wsb_snake.core.occ import build, parse
-from wsb_snake.core.orders import OrderStatus, PositionState
+from wsb_snake.core.orders import OrderStatus, PositionState, Purpose
 from wsb_snake.core.types import Right
 from wsb_snake.sim.orders import SimStatus
 from wsb_snake.sim.rules import Rules
@@ -212,6 +212,52 @@ def test_a_gate_refuses_says_why_and_sends_nothing(
         assert w.enter() is None
         assert reason in w.refusals()[-1]
         assert w.broker.sent() == []
+
+
+def cut_off(w: World) -> None:
+    w.to("15:05:02")
+
+
+def flattened(w: World) -> None:
+    alpaca_executor.close_all()
+
+
+def called_back(w: World) -> None:
+    alpaca_executor.cancel_open_orders()
+
+
+@pytest.mark.parametrize(
+    ("wall", "happens", "reason"),
+    [
+        ("15:04:59", cut_off, "0DTE entries have ended"),
+        ("15:00", flattened, "the owner closes everything"),
+        ("15:00", called_back, "the owner closes everything"),
+        ("15:00", stream_down, "the trade stream is down"),
+    ],
+)
+def test_a_planned_entry_is_not_sent_after_what_would_have_refused_it(
+    tmp_path: Path, wall: str, happens: Callable[[World], None], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row takes four seconds to become durable."""
+    with world(tmp_path, "14:59") as w:
+        w.to(wall)
+        order = w.enter()
+        assert order is not None
+        row = w.desk.durable[order.client_order_id]
+        wait = row.wait
+
+        def late(timeout: float | None = None) -> bool:
+            w.hub.sleep(4)
+            return wait(timeout)
+
+        monkeypatch.setattr(row, "wait", late)
+        w.run(0.5)
+        happens(w)
+        w.until(lambda: not w.legs(Purpose.ENTRY)[0].live, 20)
+        assert w.broker.sent() == []
+        (ended,) = w.legs(Purpose.ENTRY)
+        assert (ended.status, ended.note) == (OrderStatus.NEVER_SENT, reason)
+        assert w.position(order.position_id).state == "void"
 
 
 def test_single_names_end_a_quarter_of_an_hour_before_the_broad_etfs(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from wsb_snake.core.types import Quote
 from wsb_snake.trading import dispatch
 from wsb_snake.trading.broker import BrokerOrder
 from wsb_snake.trading.desk import Desk
-from wsb_snake.trading.eod_guard import rungs
+from wsb_snake.trading.entry_conditions import unwanted
 from wsb_snake.trading.order_ids import number_of, order_id, position_of
 from wsb_snake.trading.order_work import (
     BROKER_LAG_S,
@@ -121,7 +121,7 @@ def work_orders(desk: Desk) -> list[datetime]:
 def _work(desk: Desk, position: Position) -> Step | None:
     entry = desk.book.view.live_order(position.position_id, Purpose.ENTRY)
     if entry is not None:  # confirmed over before anything is sold in this contract
-        step = _tend(desk, entry, entry_step(entry, desk.now(), _unwanted(desk, position)))
+        step = _tend(desk, entry, entry_step(entry, desk.now(), unwanted(desk, position)))
         if position.qty == 0 or not desk.signs.of(entry.client_order_id).cancel_overdue(desk.now()):
             return step
     if position.state is not PositionState.EXITING or not desk.in_session():
@@ -180,19 +180,6 @@ def _apply(desk: Desk, order: Order, step: Step) -> Step:
     elif isinstance(step, LookUp):
         dispatch.look_up(desk, order)
     return step
-
-
-def _unwanted(desk: Desk, position: Position) -> str | None:
-    """Why a working entry must be cancelled at once."""
-    if position.state is PositionState.EXITING:
-        return "an exit is decided"
-    if position.position_id in desk.unwanted:
-        return "the owner closes everything"
-    session = desk.session()
-    if session is None or position.expiry != session.day:
-        return None
-    end = rungs(session, position.underlying, desk.settings.wsb_snake_cutoff_flatten).entries_end
-    return "0DTE entries have ended" if desk.now() >= end else None
 
 
 def _send_exit(desk: Desk, position: Position) -> Step | None:

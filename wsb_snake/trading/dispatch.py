@@ -23,6 +23,7 @@ from wsb_snake.trading.broker import (
     Unknown,
 )
 from wsb_snake.trading.desk import SENDS, Desk
+from wsb_snake.trading.entry_conditions import blind, out_of_hours, unwanted
 from wsb_snake.trading.order_work import BROKER_LAG_S, ENTRY_LIFE_S, LOOK_UP_EVERY_S
 from wsb_snake.trading.reconciler import matches, same_terms
 
@@ -104,7 +105,7 @@ def _send(desk: Desk, client_order_id: str, durable: Promise[None] | None) -> No
 
 
 def _may_go(desk: Desk, order: Order, durable: Promise[None] | None) -> bool:
-    """Last checks before the wire. Entries need a durable intent and no halt; exits wait 250 ms."""
+    """Last checks before the wire: an entry's row is durable and it may still be made; exits wait 250 ms."""
     if order.purpose is Purpose.EXIT:
         if durable is not None and not durable.wait(EXIT_JOURNAL_WAIT_S):
             desk.pauses.set("journal", "the database does not take writes; closing goes on without it")
@@ -112,16 +113,26 @@ def _may_go(desk: Desk, order: Order, durable: Promise[None] | None) -> bool:
     if durable is None or not durable.wait(ENTRY_LIFE_S) or not durable.succeeded():
         _abandon(desk, order, "its intent could not be made durable")
         return False
+    changed = _changed(desk, order)
+    if changed is not None:
+        _abandon(desk, order, changed)
+    return changed is None
+
+
+def _changed(desk: Desk, order: Order) -> str | None:
+    """Why a planned entry may not go out any more: its row may have taken seconds to become durable."""
     if desk.halted():
-        _abandon(desk, order, "halted by the owner")
-        return False
+        return "halted by the owner"
     if desk.pauses.any:
-        _abandon(desk, order, "trading was paused before it went out")
-        return False
+        return "trading was paused before it went out"
     if (desk.now() - order.created_at).total_seconds() > ENTRY_LIFE_S:
-        _abandon(desk, order, "it waited too long to be sent")
-        return False
-    return True
+        return "it waited too long to be sent"
+    position = desk.book.positions[order.position_id]
+    return (
+        unwanted(desk, position)
+        or blind(desk)
+        or out_of_hours(desk, position.symbol, position.underlying, position.expiry)
+    )
 
 
 def _abandon(desk: Desk, order: Order, why: str) -> None:

@@ -19,8 +19,8 @@ from wsb_snake.core.orders import (
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import Quote
 from wsb_snake.trading import dispatch
-from wsb_snake.trading.desk import BROKER_STALE_S, Desk
-from wsb_snake.trading.eod_guard import rungs
+from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.entry_conditions import blind, out_of_hours
 from wsb_snake.trading.order_ids import order_id
 from wsb_snake.trading.order_prices import entry_limit
 from wsb_snake.trading.positions import Position
@@ -65,30 +65,12 @@ def gate(desk: Desk, intent: TradeIntent, quote: Quote) -> str | None:
         return "halted by the owner"
     if desk.alpaca.on_probation and any(o.status in UNSETTLED for o in desk.book.view.orders):
         return "another order tries first whether the broker takes orders again"
-    if not desk.ready:
-        return "not reconciled with the broker yet"
-    if not desk.stream_up:
-        return "the trade stream is down"
-    if not desk.broker_fresh() or desk.pollers.account.latest is None:
-        return f"the broker's state is older than {BROKER_STALE_S:.0f} s"
-    return _clock_gate(desk, intent) or _quote_gate(desk, quote, intent)
-
-
-def _clock_gate(desk: Desk, intent: TradeIntent) -> str | None:
-    session = desk.session()
-    if session is None or not desk.in_session():
-        return "the market is closed"
-    now = desk.now()
-    if intent.contract.expiry < session.day:
-        return f"{intent.contract.symbol} has expired"
-    if intent.contract.expiry > session.day:
-        return None
-    if desk.calendar.is_half_day(session) and not desk.settings.wsb_snake_half_day_entries:
-        return "0DTE entries are off on half days"
-    if desk.eod is not None and desk.eod.day == session.day and desk.eod.ran_at is not None:
-        return "the EOD close has run"
-    end = rungs(session, intent.contract.underlying, desk.settings.wsb_snake_cutoff_flatten).entries_end
-    return "0DTE entries have ended for today" if now >= end else None
+    contract = intent.contract
+    return (
+        blind(desk)
+        or out_of_hours(desk, contract.symbol, contract.underlying, contract.expiry)
+        or _quote_gate(desk, quote, intent)
+    )
 
 
 def _quote_gate(desk: Desk, quote: Quote, intent: TradeIntent) -> str | None:

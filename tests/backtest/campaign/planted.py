@@ -31,6 +31,7 @@ from wsb_snake.trading import (
     dispatch,
     end_of_day,
     entries,
+    entry_conditions,
     eod_guard,
     order_work,
     risk_governor,
@@ -220,7 +221,7 @@ def entries_go_past_the_cutoff(patch: MonkeyPatch) -> None:
         steps = rungs(session, underlying, cutoff_flatten)  # type: ignore[arg-type]
         return replace(steps, entries_end=steps.eod)
 
-    patch.setattr(entries, "rungs", none)
+    patch.setattr(entry_conditions, "rungs", none)
 
 
 def entries_go_while_paused(patch: MonkeyPatch) -> None:
