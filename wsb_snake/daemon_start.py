@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 BUYING_LEVEL = 2
 BAD_CONFIGURATION, RUNNING, REFUSED = 2, 3, 4
 CLOCK_TRIES = 20
+LOCK_PLACES = (Path("/run/lock"), Path("/tmp"))
+"""Where the lock of an account is; the first is not swept of old files, and not writable everywhere."""
 
 
 class StartRefused(Exception):
@@ -83,10 +84,14 @@ def directory_lock(settings: Settings) -> ProcessLock:
 
 def account_lock(settings: Settings, number: str) -> ProcessLock:
     """One daemon an account and broker for this user, whatever the data directory."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     host = settings.trading_url.split("://")[-1].replace(":", "_").replace("/", "_")
-    folder = runtime / f"wsb-snake-{os.getuid()}"
+    folder = _lock_place() / f"wsb-snake-{os.getuid()}"
     return ProcessLock(folder / f"{host}-{number}.lock", f"account {number}")
+
+
+def _lock_place() -> Path:
+    """The same for a service and a shell: no variable, and nothing that comes and goes with a login."""
+    return next((place for place in LOCK_PLACES if os.access(place, os.W_OK | os.X_OK)), LOCK_PLACES[-1])
 
 
 def clock_for(settings: Settings, broker: Broker) -> Clock:

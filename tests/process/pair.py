@@ -104,7 +104,6 @@ class Pair:
             **self.environment,
             "WSB_SNAKE_DATA_DIR": str(self.folder / "data"),
             "WSB_SNAKE_HTTP_PORT": "0",
-            "XDG_RUNTIME_DIR": str(self.folder),
             **settings,
         }
         return self._start(self.program, environment, self.folder / f"run{self.runs}")

@@ -34,7 +34,6 @@ def flatten(both: Pair, *words: str) -> subprocess.CompletedProcess[str]:
         **clean_environment(),
         **both.environment,
         "WSB_SNAKE_DATA_DIR": str(both.folder / "data"),
-        "XDG_RUNTIME_DIR": str(both.folder),
     }
     return subprocess.run(
         [sys.executable, "main.py", "flatten", *words],
