@@ -279,8 +279,7 @@ class Daemon:
     def run_eod_check(self) -> datetime | None:
         """Every minute: is it past the time, and is flat proven?"""
         now = self.executor.desk.now()
-        session = self.executor.desk.session()
-        if session is not None and session.open <= now < session.close:
+        if self.executor.desk.in_session():
             log.info("EOD check ran at %s", eastern_text(now))
             self.executor.run_eod_check("scheduled")
             self.executor.desk.bell.set()

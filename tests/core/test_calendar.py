@@ -122,6 +122,17 @@ def test_an_early_close_that_only_the_broker_knows_is_a_half_day() -> None:
     assert row is not None and calendar.is_half_day(row)
 
 
+def test_what_is_held_goes_by_either_calendar_with_the_earlier_close() -> None:
+    closed, longer, same = date(2026, 11, 25), date(2026, 11, 27), date(2026, 11, 24)
+    calendar = MarketCalendar(session(day) for day in (date(2026, 11, 23), same, longer))
+    assert calendar.session(closed) is None
+    assert calendar.either(closed) == (session(closed), session(closed).close)
+    early = session(longer, closes=time(13, 0))
+    assert calendar.either(longer) == (early, session(longer).close)
+    assert calendar.either(same) == (session(same), session(same).close)
+    assert calendar.either(date(2026, 11, 26)) is None
+
+
 @pytest.mark.parametrize(
     ("opens", "closes", "complaint"),
     [

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.bench import IWM_CALL, SPY_CALL, SPY_LATER, SPY_PUT
+from tests.sim.bench import AAPL_CALL, HALF_DAY, IWM_CALL, SPY_CALL, SPY_LATER, SPY_PUT
 from tests.trading.samples import NOON, exit_order, order, position, quote
 from tests.trading.world import World, world
+from wsb_snake.core.calendar import Session
 from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import ExitReason, Order, OrderStatus, PositionState
+from wsb_snake.core.signals import ExitPlan
 from wsb_snake.core.types import Quote
 from wsb_snake.sim.orders import SimStatus
 from wsb_snake.sim.rules import Rules
@@ -222,6 +224,55 @@ def test_a_day_that_the_broker_calls_closed_has_no_entries_and_an_alert(tmp_path
         w.run(60)
         assert w.daemon.monitor_at is not None and passes is not None and w.daemon.monitor_at > passes
         assert w.broker.sent() == []
+
+
+def without_today(w: World) -> None:
+    rows = w.do(lambda: w.broker.calendar(w.market.day - timedelta(days=5), w.market.day + timedelta(5)))
+    w.broker.shown["calendar"] = tuple(row for row in rows if row.day != w.market.day)
+    w.until(lambda: "calendar" in w.paused(), 1000)
+
+
+@pytest.mark.parametrize("price", ["0.40", "1.02"])
+def test_what_is_held_on_a_day_that_only_the_broker_calls_closed_is_watched_and_closed(
+    tmp_path: Path, price: str
+) -> None:
+    with world(tmp_path, "14:40") as w:
+        held = w.open()
+        without_today(w)
+        w.run(1)
+        assert any("what is held is watched and closed while either says open" in text for text in w.alerts())
+        assert w.enter(AAPL_CALL, "two") is None
+        w.price(price, "1.04")
+        w.to("15:56:30")
+        reason = ExitReason.STOP if price == "0.40" else ExitReason.CUTOFF
+        assert w.position(held.position_id).exit_reason is reason
+        assert w.held() == 0
+        assert len(w.events("eod_ran")) == len(w.events("eod_proven")) == 1
+        assert w.daemon.facts().market_open
+
+
+def test_the_eod_close_runs_on_a_day_that_only_the_broker_calls_closed(tmp_path: Path) -> None:
+    with world(tmp_path, "15:30", wsb_snake_cutoff_flatten=False) as w:
+        w.exchange.hold(SPY_CALL, 1, Decimal("1.05"))
+        w.until(lambda: w.watched, 60)
+        without_today(w)
+        w.to("15:55:00")
+        w.until(w.outcomes, 30)
+        (ran,) = w.events("eod_ran")
+        assert ran["closing"] == [{"symbol": SPY_CALL, "qty": 1}]
+
+
+def test_after_the_earlier_close_what_is_still_held_is_watched_until_the_later(tmp_path: Path) -> None:
+    """The library says 13:00; who holds a contract of a later day must not wait for tomorrow."""
+    with world(tmp_path, "12:00", day=HALF_DAY) as w:
+        held = w.open(SPY_LATER, plan=ExitPlan(stop=Decimal("0.15")))
+        w.broker.shown["calendar"] = (Session(HALF_DAY, w.at("09:30"), w.at("16:00")),)
+        w.until(lambda: "calendar" in w.paused(), 1000)
+        w.to("13:30")
+        assert len(w.events("eod_ran")) == 1  # by the earlier close
+        w.price("0.40", "0.42", SPY_LATER)
+        w.until(lambda: w.position(held.position_id).state is PositionState.EXITING, 60)
+        assert w.position(held.position_id).exit_reason is ExitReason.STOP
 
 
 def test_a_broker_that_does_not_answer_is_the_reason_given(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """When the market is open: the broker's calendar, with exchange_calendars beside it.
 
 The broker's rows decide wherever they reach, since a closure announced at short notice is in them
-first; the library's XNYS rules serve before and after those rows, and as a cross-check. Every
+first; the library's XNYS rules serve before and after those rows, and as a cross-check. Where the two
+disagree, what is held is watched and closed by both. Every
 deadline of the daemon is an offset from ``Session.close``, so that a half day needs no code.
 """
 
@@ -58,6 +59,18 @@ class MarketCalendar:
     def session(self, day: date) -> Session | None:
         """The session of ``day``, or None when the market is closed."""
         return self._rows.get(day) if self.covers(day) else _library(day)
+
+    def either(self, day: date) -> tuple[Session, datetime] | None:
+        """What is held goes by this: ``day`` as broker or library has it, with the earlier close, and
+        the later close; None when both say that the market is closed.
+
+        Who trusted a row that is wrong would leave a position to its expiry.
+        """
+        told = [session for session in (self.session(day), _library(day)) if session is not None]
+        if not told:
+            return None
+        closes = [session.close for session in told]
+        return Session(day, min(session.open for session in told), min(closes)), max(closes)
 
     def session_at(self, moment: datetime) -> Session | None:
         """The session of the US/Eastern day on which ``moment`` (aware) falls, whatever the hour."""

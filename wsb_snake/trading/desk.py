@@ -102,6 +102,17 @@ class Pollers:
 
 
 @dataclass(frozen=True, slots=True)
+class _Hours:
+    """One day's hours by one calendar: as it decides, and as ``MarketCalendar.either`` has them."""
+
+    calendar: MarketCalendar
+    midnight: datetime
+    next_one: datetime
+    told: Session | None
+    either: tuple[Session, datetime] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """What the order path is given: the world it runs in and the outside it talks to."""
 
@@ -147,7 +158,7 @@ class Desk:
         self.loaded = False  # the database's rows are in the book
         self.halt_file: Path = ports.settings.data_dir / "halt"
         self._present_day: tuple[date, datetime, datetime] | None = None
-        self._present_session: tuple[MarketCalendar, datetime, datetime, Session | None] | None = None
+        self._present_hours: _Hours | None = None
         self.quote_stream_up = False
         self.ids = OrderIds(ports.luck)
         self.quote_seen_at: dict[str, datetime] = {}
@@ -165,13 +176,24 @@ class Desk:
         return self._day()[0]
 
     def session(self) -> Session | None:
-        """Today's session, or None on a closed day."""
-        known, now = self._present_session, self.clock.now()
-        if known is None or known[0] is not self.calendar or not known[1] <= now < known[2]:
+        """Today's session, or None on a closed day.
+
+        With positions today, a session of which only one calendar knows counts, and the earlier close.
+        """
+        hours = self._hours()
+        if hours.either is not None and self.book.view.positions:
+            return hours.either[0]
+        return hours.told
+
+    def _hours(self) -> "_Hours":
+        """Worked out once for each calendar and day."""
+        known, now = self._present_hours, self.clock.now()
+        if known is None or known.calendar is not self.calendar or not known.midnight <= now < known.next_one:
             day, midnight, next_one = self._day()
-            known = (self.calendar, midnight, next_one, self.calendar.session(day))
-            self._present_session = known
-        return known[3]
+            told, either = self.calendar.session(day), self.calendar.either(day)
+            known = _Hours(self.calendar, midnight, next_one, told, either)
+            self._present_hours = known
+        return known
 
     def day_start(self) -> datetime:
         """Midnight US/Eastern of the present day."""
@@ -187,8 +209,12 @@ class Desk:
         return self._present_day
 
     def in_session(self) -> bool:
-        session = self.session()
-        return session is not None and session.open <= self.now() < session.close
+        """The market is open; while something is held, by either calendar."""
+        session, either = self.session(), self._hours().either
+        if session is None:
+            return False
+        close = either[1] if either is not None and self.book.view.held() else session.close
+        return session.open <= self.now() < close
 
     # the broker's readings
 

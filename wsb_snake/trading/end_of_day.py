@@ -54,7 +54,7 @@ class EndOfDay:
     def due(self, position: Position, now: datetime) -> ExitReason | None:
         """Why ``position`` must be closed for the day, or None. Later expiries never are."""
         session = self._desk.session()
-        if session is None or position.expiry != session.day or not session.open <= now < session.close:
+        if session is None or position.expiry != session.day or not self._desk.in_session():
             return None
         steps = rungs(session, position.underlying, self._desk.settings.wsb_snake_cutoff_flatten)
         if now >= steps.eod:
@@ -65,7 +65,7 @@ class EndOfDay:
         """Do what the hour asks for."""
         session = self._desk.session()
         now = self._desk.now()
-        if session is None or not session.open <= now < session.close:
+        if session is None or not self._desk.in_session():
             return
         if self._desk.eod is None or self._desk.eod.day != session.day:
             self._desk.eod = EodState(session.day)

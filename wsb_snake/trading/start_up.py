@@ -17,6 +17,8 @@ from wsb_snake.trading.reconciling import Reconciler
 
 ORDERS_BACK = timedelta(days=10)
 
+WHAT_IS_HELD = "what is held is watched and closed while either says open, at the end of day by the earlier"
+
 LOST_AT_MOST = 50
 """More closing orders than one position can have had whose rows were lost."""
 
@@ -42,7 +44,7 @@ def check_calendar(desk: Desk) -> None:
     if disagreement is None:
         desk.pauses.clear("calendar")
     else:
-        desk.pauses.set("calendar", disagreement)
+        desk.pauses.set("calendar", f"{disagreement}; {WHAT_IS_HELD}")
 
 
 def try_calendar(desk: Desk) -> None:
