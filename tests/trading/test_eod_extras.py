@@ -33,7 +33,8 @@ KEPT = Rules(partial_fill_chance=0, fill_beats_cancel_chance=0, liquidation="nev
         ((exit_order(),), BID, False, "the broker does not answer"),
         ((), BID, True, "no closing order has gone out yet"),
         ((), NOBODY, True, "no bid"),
-        ((), None, True, "no bid"),
+        ((), None, True, "no quote is known"),
+        ((exit_order(),), None, True, "no quote is known"),
         ((exit_order(),), BID, True, "the closing order is not filled yet"),
         ((exit_order(),), NOBODY, True, "no bid"),
         (

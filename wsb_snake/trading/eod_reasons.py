@@ -31,7 +31,9 @@ def why_open(
     last = exits[-1] if exits else None
     if last is not None and last.status in {OrderStatus.REJECTED, OrderStatus.NEVER_SENT}:
         return f"the broker refuses: {last.note}" if last.note else "the broker refuses the closing order"
-    if quote is None or quote.bid <= 0:
+    if quote is None:
+        return "no quote is known"
+    if quote.bid <= 0:
         return "no bid"
     return "the closing order is not filled yet" if last is not None else "no closing order has gone out yet"
 
