@@ -18,7 +18,7 @@ from wsb_snake.trading.flat_proof import FlatProof
 FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("delay_s", [0.1, 0.3, 0.6])
 def test_an_entry_that_fills_before_its_cancel_is_sold(tmp_path: Path, delay_s: float) -> None:
     with world(tmp_path, rules=FILL_WINS) as w:
         order = w.enter()
@@ -35,6 +35,7 @@ def test_a_cancel_alone_keeps_what_filled_all_the_same(tmp_path: Path) -> None:
     with world(tmp_path, rules=FILL_WINS) as w:
         order = w.enter()
         assert order is not None
+        w.run(0.3)
         assert alpaca_executor.cancel_open_orders().entries == 1
         w.run(60)
         assert w.position(order.position_id).state is PositionState.OPEN
