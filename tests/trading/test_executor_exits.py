@@ -1,5 +1,6 @@
 """From the entry's fill to the last sale: when the executor sells, and with which orders."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ from wsb_snake.core.signals import ExitPlan
 from wsb_snake.sim.orders import SimStatus
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.trading.broker import Unknown
+from wsb_snake.trading.broker import Unavailable, Unknown
 
 
 def closed(w: World, limit_s: float = 60.0) -> float:
@@ -189,6 +190,34 @@ def test_a_foreign_order_that_nobody_has_read_yet_only_costs_a_refusal(tmp_path:
         assert closed(w) < 30
         assert w.held() == 0
         assert all("insufficient qty" in text for text in w.broker.refusals)
+
+
+def test_contracts_that_the_broker_shows_as_taken_are_offered_to_it_all_the_same(tmp_path: Path) -> None:
+    """Whatever holds them in its books, only the broker can say that they cannot be sold."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.run(12)
+        shown = w.do(w.broker.positions)
+        w.broker.shown["positions"] = tuple(replace(p, qty_available=Decimal(0)) for p in shown)
+        w.run(12)
+        alpaca_executor.execute_exit(position.position_id, ExitReason.TIME)
+        w.run(8)
+        assert w.own("sell") == []
+        w.until(lambda: w.held() == 0, 10)
+        w.broker.shown.clear()
+        assert w.broker.refusals == []
+
+
+def test_a_reading_that_is_not_renewed_holds_up_no_exit(tmp_path: Path) -> None:
+    """The last one showed the contracts as held by an order that is gone since."""
+    with world(tmp_path) as w:
+        w.open()
+        w.run(15)
+        w.by_hand(SPY_CALL, "sell", 4, "2.00")
+        w.run(30)
+        w.broker.always["positions"] = Unavailable("HTTP 500")
+        w.price("0.40", "0.42")
+        closed(w, 30)
 
 
 def test_half_is_sold_and_the_rest_trails(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ URGENT = frozenset(
 
 MAX_BACK_OFF_S = 15.0
 BLOCKED_AT_MOST_S = 10.0
+READING_SERVES_S = 15.0
+"""What the broker showed as available longer ago holds nothing up."""
 
 
 def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = None) -> bool:
@@ -191,11 +193,10 @@ def _send_exit(desk: Desk, position: Position) -> Step | None:
     wait_until = back_off(tried)
     if wait_until is not None and now < wait_until:
         return Wait(wait_until)
-    if _held_up(desk, position):
+    free = sellable(desk, position)
+    if _held_up(desk, position, free):
         return Wait(now + timedelta(seconds=2))
-    qty = min(position.to_sell, sellable(desk, position))
-    if qty <= 0:
-        return Wait(now + timedelta(seconds=2))
+    qty = min(position.to_sell, free or position.qty)
     planned = _plan_exit(desk, position.position_id, qty, len(tried) + 1, desk.board.get(position.symbol))
     if planned is not None:
         dispatch.submit(desk, planned)
@@ -263,9 +264,10 @@ def _named_after(order: Order, position_id: str) -> bool:
 
 
 def sellable(desk: Desk, position: Position) -> int:
-    """Contracts that the broker would let us sell: never more than it shows, once it has caught up."""
+    """Contracts that the broker would let us sell: never more than it shows, once it has caught up and
+    while it is read."""
     reading = desk.pollers.positions.latest
-    if reading is None:
+    if reading is None or (desk.now() - reading.begun_at).total_seconds() > READING_SERVES_S:
         return position.qty
     ends = (
         o.ended_at for o in desk.book.view.orders if o.symbol == position.symbol and o.ended_at is not None
@@ -301,14 +303,15 @@ def back_off(tried: list[Order]) -> datetime | None:
     return tried[-1].ended_at + timedelta(seconds=min(2.0 ** (refused - 1), MAX_BACK_OFF_S))
 
 
-def _held_up(desk: Desk, position: Position) -> bool:
-    """Cancel somebody else's orders in the contract; whether to wait for that first.
+def _held_up(desk: Desk, position: Position, free: int) -> bool:
+    """Cancel somebody else's orders in the contract; whether to wait for that, or until the broker shows
+    any contract as available (``free``), first.
 
-    After ``BLOCKED_AT_MOST_S`` they no longer hold up an exit: the reading may be old, and whether
-    contracts are really held is the broker's to say.
+    After ``BLOCKED_AT_MOST_S`` nothing of that holds up an exit any more: the readings may be old, and
+    whether contracts are really held is the broker's to say.
     """
     blocking = _foreign_orders(desk, position.symbol)
-    if not blocking:
+    if not blocking and free:
         desk.blocked_since.pop(position.position_id, None)
         return False
     for order in blocking:
