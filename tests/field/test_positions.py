@@ -365,6 +365,7 @@ def test_38b_fills_of_a_disconnected_hour_are_recovered(tmp_path: Path) -> None:
         entry = w.enter()
         assert entry is not None
         w.lose_updates = True
+        w.until(lambda: w.own("buy"), 5)
         w.daemon.take_stream_state(False)
         for name in ("open_orders", "positions", "order_by_client_id", "orders_since"):
             w.broker.always[name] = Unavailable("no route")
