@@ -328,3 +328,18 @@ def test_our_long_that_comes_to_cover_a_short_is_sold_by_name_only(tmp_path: Pat
         assert alpaca_executor.close_position(SPY_CALL) == 1
         w.until(lambda: not w.held(), 60)
         assert w.exchange.account.qty(short) == -ours.qty
+
+
+def test_where_many_shares_came_from_is_one_question_at_a_pace(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.broker.always["activities"] = Unavailable("timed out")
+        for symbol in ("NVDA", "SPY", "TSLA"):
+            w.exchange.account.trade(symbol, 100, Decimal(10), 1)
+        w.run(300)
+        asked = [at for name, at, _ in w.broker.calls if name == "activities"]
+        assert 3 <= len(asked) <= 6
+        w.broker.always.clear()
+        w.run(120)
+        before = len(w.broker.calls)
+        w.run(120)
+        assert "activities" not in {name for name, _, _ in w.broker.calls[before:]}

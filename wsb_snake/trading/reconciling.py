@@ -26,6 +26,8 @@ ACTIVITIES_BEFORE = timedelta(minutes=5)
 
 FROM_EXERCISE = "shares that an exercise or assignment left; never sold unasked"
 SHARES_BACK = timedelta(days=5)
+SHARES_AGAIN = timedelta(minutes=1)
+"""How long after a question about shares that got no answer the next one waits."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Reconciler:
         self._foreign_told_at: datetime | None = None
         self._foreign_told: frozenset[str] = frozenset()
         self._shares_asked: dict[str, bool] = {}  # of each share position: whether an exercise left it
+        self._shares_failed_at: datetime | None = None
 
     def step(self) -> None:
         """Reconcile when there is a pair of readings that has not been looked at yet."""
@@ -146,6 +149,7 @@ class Reconciler:
 
     def _judge(self, foreign: tuple[Foreign, ...]) -> None:
         """Pause while something stands there that we never trade."""
+        self._ask_origin(tuple(item.symbol for item in foreign if item.kind == SHARES))
         foreign = tuple(self._with_origin(item) for item in foreign)
         if foreign:
             listed = ", ".join(f"{item.qty} {item.symbol} ({item.kind})" for item in foreign)
@@ -156,24 +160,31 @@ class Reconciler:
             self._shares_asked.clear()
             self._desk.disputes.settle("foreign:")
 
-    def _with_origin(self, item: Foreign) -> Foreign:
-        """``item``; of shares it is asked once where they came from."""
-        if item.kind != SHARES:
-            return item
-        if item.symbol not in self._shares_asked:
-            self._desk.senders.offer(f"shares:{item.symbol}", partial(self._ask_shares, item.symbol))
-        return replace(item, kind=FROM_EXERCISE) if self._shares_asked.get(item.symbol) else item
+    def _ask_origin(self, shares: tuple[str, ...]) -> None:
+        """Ask once, for all of them, where shares came from."""
+        unknown = tuple(symbol for symbol in shares if symbol not in self._shares_asked)
+        failed_at = self._shares_failed_at
+        rested = failed_at is None or self._desk.now() - failed_at >= SHARES_AGAIN
+        if unknown and rested:
+            self._desk.senders.offer("shares:", partial(self._ask_shares, unknown))
 
-    def _ask_shares(self, symbol: str) -> None:
-        """Look for the exercise or assignment that left shares (on a sender lane)."""
+    def _with_origin(self, item: Foreign) -> Foreign:
+        exercised = item.kind == SHARES and self._shares_asked.get(item.symbol)
+        return replace(item, kind=FROM_EXERCISE) if exercised else item
+
+    def _ask_shares(self, symbols: tuple[str, ...]) -> None:
+        """Look for the exercises or assignments that left shares (on a sender lane)."""
         desk = self._desk
         try:
             told = desk.ports.broker.activities(desk.now() - SHARES_BACK)
         except BrokerError as error:
             desk.broker_failed("account", error)
+            self._shares_failed_at = desk.now()
             return
         desk.broker_answered("account")
-        self._shares_asked[symbol] = any(a.type == "OPTRD" and _underlying(a.symbol) == symbol for a in told)
+        self._shares_failed_at = None
+        exercised = {_underlying(a.symbol) for a in told if a.type == "OPTRD"}
+        self._shares_asked.update({symbol: symbol in exercised for symbol in symbols})
 
     def _tell(self, foreign: tuple[Foreign, ...]) -> None:
         now = self._desk.now()
