@@ -1,5 +1,7 @@
 """The daemon's lanes beside the order path: data that fail, signs of life, the owner's verbs, the day."""
 
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from wsb_snake.collectors.market_data import DataUnavailable
 from wsb_snake.core.health import Status, verdict
 from wsb_snake.core.lane_loop import overdue
 from wsb_snake.daemon_owner import CommandRefused
+from wsb_snake.daemon_start import StartRefused
 from wsb_snake.trading.broker import Unavailable
 
 
@@ -73,6 +76,31 @@ def test_every_lane_shows_signs_of_life_and_none_is_overdue_at_a_dead_broker(tmp
         assert beats["poll-positions"] > 290
         assert overdue(specs, beats, w.daemon.uptime_s(), disk_writes=True) == ()
         assert verdict(w.daemon.facts())[0] is Status.UNHEALTHY
+
+
+@pytest.mark.parametrize("change", [{"options_level": 0}, {"blocked": True}])
+def test_an_account_that_may_buy_nothing_is_refused_only_when_it_holds_nothing(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        account = w.do(w.broker.account)
+        w.crash()
+        w.start(agree=False)
+        w.broker.shown["account"] = replace(account, **change)
+        with pytest.raises(StartRefused) as refusal:
+            w.agree()
+        assert refusal.value.code == 4
+        w.exchange.hold(SPY_CALL, 1, Decimal("1.05"))
+        w.agree()
+        assert reasons(w) == ["reconcile"]
+        assert w.enter(AAPL_CALL) is None
+        w.price("1.50", "1.54")
+        w.until(w.outcomes, 30)
+        del w.broker.shown["account"]
+        w.until(lambda: reasons(w) == [], 60)
+        w.open(AAPL_CALL)
+        w.broker.shown["account"] = replace(account, **change)
+        w.until(lambda: reasons(w) == ["reconcile"], 60)
 
 
 def test_cancel_calls_working_entries_back_and_close_sells_one_contract(tmp_path: Path) -> None:

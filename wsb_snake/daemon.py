@@ -27,7 +27,7 @@ from wsb_snake.core.types import Quote
 from wsb_snake.daemon_day import Day
 from wsb_snake.daemon_facts import Sources, gather
 from wsb_snake.daemon_owner import CommandRefused
-from wsb_snake.daemon_start import check_account, stamp_of, stamped, start_words, warnings_of
+from wsb_snake.daemon_start import check_account, judge_account, stamp_of, stamped, start_words, warnings_of
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
@@ -41,6 +41,7 @@ from wsb_snake.trading import late_start, start_up
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account, Broker, TradeUpdate, Unavailable
 from wsb_snake.trading.desk import Ports
+from wsb_snake.trading.pollers import Snapshot
 
 SCAN_EVERY = timedelta(seconds=30)
 SCAN_OFFSET = timedelta(seconds=2)
@@ -110,6 +111,7 @@ class Daemon:
         self._subscribed: frozenset[str] = frozenset()
         self._requests: deque[tuple[str, str | None, Promise[str]]] = deque()
         self._loaded = False
+        self._judged: Snapshot[Account] | None = None
         self.flags = {
             name: Flag(world.lanes, f"bell-{name}")
             for name in ("scan", "pipeline", "eod", "day", "journal", "telegram", "stream", "quotes", "owner")
@@ -147,6 +149,7 @@ class Daemon:
         """
         settings, database = self.world.settings, self.world.database
         account = check_account(self.world.broker, settings)
+        judge_account(self.executor.desk, account)
         if self._loaded:
             with database.get_connection() as conn:
                 known = stamped(conn, settings, account)
@@ -214,6 +217,10 @@ class Daemon:
     def monitor_once(self) -> datetime | None:
         """One pass over every position and order, and the end of day."""
         due = self.executor.monitor()
+        account = self.executor.desk.pollers.account.latest
+        if account is not None and account is not self._judged:
+            self._judged = account
+            judge_account(self.executor.desk, account.value)
         wanted = frozenset(self.executor.desk.held_symbols())
         if wanted != self._subscribed:
             self._subscribed = wanted

@@ -48,17 +48,36 @@ def own_account(broker: Broker, settings: Settings) -> Account:
 
 
 def check_account(broker: Broker, settings: Settings) -> Account:
-    """``own_account``, when it may buy options. Raises the same."""
+    """``own_account``, when it may buy options or holds some. Raises the same.
+
+    What is held needs a daemon that watches and closes it, also while nothing may be bought.
+    """
     account = own_account(broker, settings)
-    if account.blocked:
-        raise StartRefused(REFUSED, f"account {account.number} is blocked for trading at the broker")
-    if account.options_level < BUYING_LEVEL:
-        raise StartRefused(
-            REFUSED,
-            f"account {account.number} has options level {account.options_level}; "
-            f"buying options needs level {BUYING_LEVEL}",
-        )
+    why = unfit(account)
+    if why is not None and not any(p.is_option for p in broker.positions()):
+        raise StartRefused(REFUSED, why)
     return account
+
+
+def unfit(account: Account) -> str | None:
+    """Why the account may buy no options, or None."""
+    if account.blocked:
+        return f"account {account.number} is blocked for trading at the broker"
+    if account.options_level < BUYING_LEVEL:
+        return (
+            f"account {account.number} has options level {account.options_level}; "
+            f"buying options needs level {BUYING_LEVEL}"
+        )
+    return None
+
+
+def judge_account(desk: Desk, account: Account) -> None:
+    """No entry while the account may buy no options."""
+    why = unfit(account)
+    if why is None:
+        desk.disputes.settle("account:")
+    else:
+        desk.disputes.open("account:", why)
 
 
 def stamped(conn: sqlite3.Connection, settings: Settings, account: Account) -> bool:

@@ -107,9 +107,10 @@ class StartLane:
         """Alerts wait in the database; without it this one goes out directly."""
         if self._chat is None or self._told:
             return
+        goes_on = self._daemon.executor.desk.pauses.goes_on or WHAT_GOES_ON
         try:
             self._chat.send(
-                f"Running without the database: {self._trouble}. {WHAT_GOES_ON} Until it can be written no "
+                f"Running without the database: {self._trouble}. {goes_on} Until it can be written no "
                 "other alert can be sent: ask /health or `python main.py status`.",
                 False,
             )
