@@ -169,6 +169,23 @@ def test_without_a_bid_one_limit_at_the_minimum_tick_waits_for_a_buyer(tmp_path:
         assert Decimal(w.outcomes()[0]["exit_price"]) == Decimal("0.02")
 
 
+def test_an_old_quote_without_a_bid_is_met_with_one_limit_too(tmp_path: Path) -> None:
+    """A contract that nobody bids for is rarely quoted anew; a market order would only be refused."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.price("0.00", "0.05")
+        w.run(3)
+        w.market.stale[SPY_CALL] = w.clock.now()
+        w.run(60)
+        alpaca_executor.execute_exit(position.position_id, ExitReason.TIME)
+        w.run(60)
+        (resting,) = w.own("sell")
+        assert (resting.type, resting.limit_price, resting.open) == ("limit", Decimal("0.01"), True)
+        w.market.stale.clear()
+        w.price("0.02", "0.05")
+        closed(w, 30)
+
+
 def test_a_foreign_order_that_holds_the_contracts_is_cancelled_first(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         position = w.open()

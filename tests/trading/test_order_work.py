@@ -91,3 +91,16 @@ def test_without_a_bid_it_is_the_minimum_limit_at_any_attempt() -> None:
 def test_nobody_bidding_for_a_while_does_not_end_the_minimum_limit() -> None:
     old = quote("0", "0.02", NOON)
     assert isinstance(exit_step(exit_order(limit_price=money("0.01")), old, NOON + later(600)), Wait)
+
+
+def test_where_nobody_bid_when_last_heard_of_the_minimum_limit_goes_out_at_any_age() -> None:
+    old = quote("0", "0.02", NOON - later(600))
+    assert next_exit(SPY, 1, old, NOON, True) == Send(OrderType.LIMIT, money("0.01"), None)
+
+
+def test_where_no_quote_is_known_the_minimum_limit_follows_one_market_order_and_stays() -> None:
+    assert next_exit(SPY, 2, None, NOON, True) == Send(OrderType.LIMIT, money("0.01"), None)
+    resting = exit_order(limit_price=money("0.01"))
+    assert isinstance(exit_step(resting, None, NOON + later(600)), Wait)
+    assert isinstance(exit_step(exit_order(limit_price=money("0.50")), None, NOON + later(3)), Cancel)
+    assert isinstance(exit_step(resting, quote("0.05", "0.10", NOON + later(3)), NOON + later(3)), Cancel)

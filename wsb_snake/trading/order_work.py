@@ -12,7 +12,7 @@ from decimal import Decimal
 from wsb_snake.core.orders import Order, OrderStatus, OrderType
 from wsb_snake.core.types import Quote
 from wsb_snake.trading.exits import FRESH_S
-from wsb_snake.trading.order_prices import CENT, exit_limit, on_tick_up
+from wsb_snake.trading.order_prices import CENT, exit_limit, on_tick_up, tick
 
 ENTRY_LIFE_S = 20.0
 LIMIT_PATIENCE_S = 3.0
@@ -80,12 +80,18 @@ def exit_step(order: Order, quote: Quote | None, now: datetime) -> Step:
 def next_exit(symbol: str, attempt: int, quote: Quote | None, now: datetime, urgent: bool) -> Send:
     """The closing order for the ``attempt``-th try; ``urgent`` goes to market at the second.
 
-    Market orders need no quote and are used when there is no fresh one.
+    Market orders need no quote and are used when there is no fresh one. Where nobody bid when last heard
+    of, however long ago, or no quote is known and a try has failed, a limit at the minimum tick sells to
+    the first who bids; the broker refuses or lets lie a market order there.
     """
-    if quote is None or abs(quote.age_s(now)) > FRESH_S:
+    if quote is None:
+        if attempt > 1:
+            return Send(OrderType.LIMIT, tick(symbol, CENT, None), None)
         return Send(OrderType.MARKET, None, None)
     if quote.bid <= 0:
         return Send(OrderType.LIMIT, exit_limit(symbol, quote, attempt), None)
+    if abs(quote.age_s(now)) > FRESH_S:
+        return Send(OrderType.MARKET, None, None)
     if attempt > (1 if urgent else LIMIT_ATTEMPTS):
         return Send(OrderType.MARKET, None, quote.bid)
     return Send(OrderType.LIMIT, exit_limit(symbol, quote, attempt), quote.bid)
@@ -125,10 +131,14 @@ def _unconfirmed(order: Order, now: datetime) -> Step | None:
 
 
 def _resting_without_bid(order: Order, quote: Quote | None) -> bool:
-    """A limit at the minimum tick already, and still nobody bids.
+    """A limit at the minimum tick already, and still nobody bids, or nobody knows.
 
     The age of the quote doesn't matter: a contract that nobody bids for is rarely quoted anew.
     """
-    if order.limit_price is None or quote is None or quote.bid > 0:
+    if order.limit_price is None:
+        return False
+    if quote is None:
+        return order.limit_price <= tick(order.symbol, CENT, None)
+    if quote.bid > 0:
         return False
     return order.limit_price <= exit_limit(order.symbol, quote, order.attempt)
