@@ -233,6 +233,19 @@ def test_without_the_past_orders_a_sale_whose_row_was_lost_is_not_repeated(tmp_p
         assert w.held() == 0 and w.broker.refusals == []
 
 
+def test_without_the_past_orders_no_order_is_asked_for_while_it_is_being_sent(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        restarted_without(w, "orders_since")
+        w.broker.once["submit"] = [Trouble(Unknown("timed out"), seconds=25)]
+        w.price("0.40", "0.42")
+        w.until(w.broker.sent, 20)
+        w.run(24)
+        assert [name for name, _, _ in w.broker.calls if name == "order_by_client_id"] == []
+        assert len(w.broker.sent()) == 1
+        w.until(w.outcomes, 60)
+
+
 @pytest.mark.parametrize("name", ["positions", "open_orders"])
 def test_a_pause_says_so_while_nothing_can_be_closed(tmp_path: Path, name: str) -> None:
     with world(tmp_path) as w:

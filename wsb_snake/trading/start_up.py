@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import eastern_date
-from wsb_snake.core.orders import UNSETTLED
+from wsb_snake.core.orders import UNSETTLED, Order
 from wsb_snake.trading import dispatch, recovery
 from wsb_snake.trading.broker import Account, BrokerError
 from wsb_snake.trading.clock_watch import REASON as CLOCK
@@ -100,7 +100,7 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     known = {order.client_order_id for order in recent}
     for mine in desk.book.view.live_orders():
         if mine.status in UNSETTLED and mine.client_order_id not in known:
-            dispatch.ask(desk, mine.client_order_id)
+            _ask(desk, mine)
     read_at = desk.now()
     desk.pollers.account.latest = Snapshot(account, begun, read_at)
     desk.pollers.positions.latest = Snapshot(positions, begun, read_at)
@@ -112,6 +112,14 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     desk.ready = True
     held = desk.book.view.watched()
     log.info("reconciled with the broker: %d positions watched", len(held))
+
+
+def _ask(desk: Desk, order: Order) -> None:
+    """What became of ``order``; never beside a send of our own, whose outcome is still to come."""
+    if desk.may_close:
+        dispatch.look_up(desk, order)
+    else:
+        dispatch.ask(desk, order.client_order_id)
 
 
 def _close_only(desk: Desk) -> None:
@@ -131,7 +139,7 @@ def _close_only(desk: Desk) -> None:
     listed = {order.client_order_id for order in open_orders}
     for mine in desk.book.view.live_orders():
         if mine.client_order_id not in listed:
-            dispatch.ask(desk, mine.client_order_id)
+            _ask(desk, mine)
     read_at = desk.now()
     desk.pollers.positions.latest = Snapshot(positions, begun, read_at)
     desk.pollers.orders.latest = Snapshot(open_orders, begun, read_at)
