@@ -1,6 +1,5 @@
 """Checks of what is left in the database when the day is over, against the exchange's books."""
 
-import json
 import re
 import sqlite3
 from collections import Counter
@@ -156,8 +155,3 @@ def _alert_keys(event: Event) -> list[str]:
 def durable_pauses(conn: sqlite3.Connection) -> dict[str, datetime]:
     """Pause reasons in the database, and since when."""
     return {row["reason"]: instant(row["since"]) for row in conn.execute("SELECT reason, since FROM pauses")}
-
-
-def as_text(value: object) -> str:
-    """For a violation's file."""
-    return json.dumps(value, default=str)
