@@ -128,11 +128,15 @@ def test_status_text_is_a_page_a_person_reads() -> None:
     rows = [" ".join(line.split()) for line in lines if "SPY261123" in line or "QQQ261123" in line]
     assert rows[0] == "SPY261123C00600000 2 open 1.25 1.30 1.32 +$12.00 1.50 1.06 11:30:00 ET yes"
     assert rows[1] == "QQQ261123P00500000 2 open 1.25 1.30 1.32 -$30.00 1.50 1.06 - NO"
-    assert "Entries: PAUSED (open positions are watched and closed as usual)" in page
+    assert (
+        "Entries: PAUSED (open positions are watched, and closed only once the broker could be read)" in page
+    )
     assert "  alpaca: 5 failures of orders" in page
     assert "Warning: limits are raised" in page
     assert "monitor 1 s" in page
     assert "Entries: allowed" in status_text(facts())
+    paused = status_text(facts(trading_paused=True, pause_reasons=(("manual", "halted"),)))
+    assert "Entries: PAUSED (open positions are watched and closed as usual)" in paused
 
 
 def test_times_follow_eastern_summer_time() -> None:

@@ -177,11 +177,18 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
+def what_goes_on(facts: Facts) -> str:
+    """What happens to open positions while entries are paused."""
+    if all(position.monitored for position in facts.positions):
+        return "open positions are watched and closed as usual"
+    return "open positions are watched, and closed only once the broker could be read"
+
+
 def _pauses(facts: Facts) -> Iterable[str]:
     if not facts.trading_paused and not facts.pause_reasons:
         return ["Entries: allowed"]
     listed = [f"  {reason}: {detail}" for reason, detail in facts.pause_reasons]
-    return ["Entries: PAUSED (open positions are watched and closed as usual)", *listed]
+    return [f"Entries: PAUSED ({what_goes_on(facts)})", *listed]
 
 
 def _heartbeats(facts: Facts) -> str:

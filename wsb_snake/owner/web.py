@@ -24,6 +24,7 @@ from wsb_snake.owner.status import (
     position_row,
     state_line,
     status_json,
+    what_goes_on,
 )
 
 LOOPBACK = ("127.0.0.1", "localhost")  # werkzeug 3.1 cannot trust an IPv6 literal, so IPv4 only
@@ -71,7 +72,7 @@ th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px so
 {% for reason in reasons %}<p class="bad">{{ reason }}</p>{% endfor %}
 <p>EOD: {{ eod }}</p>
 {% for reason, detail in facts.pause_reasons %}
-<p class="bad">Paused ({{ reason }}): {{ detail }}. Open positions are watched and closed as usual.</p>
+<p class="bad">Paused ({{ reason }}): {{ detail }}. Meanwhile {{ goes_on }}.</p>
 {% endfor %}
 {% for warning in facts.warnings %}<p class="bad">Warning: {{ warning }}</p>{% endfor %}
 {% if rows %}
@@ -150,6 +151,7 @@ def _page(facts: Facts) -> str:
         state=state_line(facts),
         reasons=reasons,
         eod=eod_line(facts),
+        goes_on=what_goes_on(facts),
         headings=POSITION_HEADINGS,
         rows=[position_row(position) for position in facts.positions],
         table=table,
