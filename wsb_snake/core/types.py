@@ -81,3 +81,23 @@ class ChainRow:
     delta: float | None = None
     open_interest: int | None = None
     volume: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Contracts of one underlying and expiry near the money, as they were at ``at`` (aware UTC)."""
+
+    underlying: str
+    expiry: date
+    at: datetime
+    rows: tuple[ChainRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One item of news. ``at`` is when it was published (aware UTC)."""
+
+    at: datetime
+    text: str
+    source: str
+    symbols: tuple[str, ...]

@@ -1,12 +1,36 @@
 """The vocabulary of engines. Signals and intents live on the ground floor, where the executor reads them."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern
 from wsb_snake.core.signals import Direction, ExitPlan, Signal, TradeIntent
-from wsb_snake.core.types import Right
+from wsb_snake.core.types import Bar, Chain, Headline, Right
 
-__all__ = ["Direction", "ExitPlan", "Signal", "TradeIntent", "right_of", "signal_id"]
+__all__ = ["Direction", "ExitPlan", "MarketView", "Signal", "TradeIntent", "right_of", "signal_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """What an engine may look at: all of it was known at ``now`` (aware UTC), everything by ticker.
+
+    A ticker that could not be fetched is absent, which is not the same as one without trades (an empty
+    sequence). ``bars`` are this session's 1-minute bars of the one feed ``feed``, ``sessions`` those of
+    earlier sessions (each oldest first), ``daily`` one bar a session before this one. ``vix`` is in
+    points; None where no plan is entitled to it.
+    """
+
+    now: datetime
+    session: Session
+    feed: str
+    bars: Mapping[str, Sequence[Bar]]
+    daily: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
+    sessions: Mapping[str, Sequence[Sequence[Bar]]] = field(default_factory=dict)
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    news: Mapping[str, Sequence[Headline]] = field(default_factory=dict)
+    vix: float | None = None
 
 
 def right_of(direction: Direction) -> Right:
