@@ -103,6 +103,26 @@ def test_an_account_that_may_buy_nothing_is_refused_only_when_it_holds_nothing(
         w.until(lambda: reasons(w) == ["reconcile"], 60)
 
 
+def test_an_options_level_that_nobody_tells_blocks_entries_and_refuses_no_start(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        account = w.do(w.broker.account)
+        w.crash()
+        w.start(agree=False)
+        w.broker.shown["account"] = replace(account, options_level=None)
+        w.agree()  # holding nothing
+        assert w.desk.ready and reasons(w) == ["reconcile"]
+        assert "does not say the options level" in w.events("paused")[-1]["detail"]
+        assert w.enter(AAPL_CALL) is None
+        w.broker.shown["account"] = replace(account, options_level=1)
+        w.until(lambda: any("has options level 1" in text for text in w.alerts()), 60)
+        assert reasons(w) == ["reconcile"]
+        w.broker.shown["account"] = replace(account, options_level=None, blocked=True)
+        w.run(40)
+        del w.broker.shown["account"]
+        w.until(lambda: reasons(w) == [], 60)
+        w.open(AAPL_CALL)
+
+
 def test_cancel_calls_working_entries_back_and_close_sells_one_contract(tmp_path: Path) -> None:
     with world(tmp_path, "10:00") as w:
         w.open(SPY_CALL)

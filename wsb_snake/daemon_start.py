@@ -17,6 +17,7 @@ from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 
 BUYING_LEVEL = 2
 BAD_CONFIGURATION, RUNNING, REFUSED = 2, 3, 4
+MAY_NOT_BUY, LEVEL_UNKNOWN = "account:", "account:level"
 CLOCK_TRIES = 20
 LOCK_PLACES = (Path("/run/lock"), Path("/tmp"))
 """Where the lock of an account is; the first is not swept of old files, and not writable everywhere."""
@@ -48,22 +49,22 @@ def own_account(broker: Broker, settings: Settings) -> Account:
 
 
 def check_account(broker: Broker, settings: Settings) -> Account:
-    """``own_account``, when it may buy options or holds some. Raises the same.
+    """``own_account``, unless it may buy no options and holds none. Raises the same.
 
     What is held needs a daemon that watches and closes it, also while nothing may be bought.
     """
     account = own_account(broker, settings)
-    why = unfit(account)
+    why = refusal(account)
     if why is not None and not any(p.is_option for p in broker.positions()):
         raise StartRefused(REFUSED, why)
     return account
 
 
-def unfit(account: Account) -> str | None:
-    """Why the account may buy no options, or None."""
+def refusal(account: Account) -> str | None:
+    """Why the account may buy no options, as the broker says in so many words, or None."""
     if account.blocked:
         return f"account {account.number} is blocked for trading at the broker"
-    if account.options_level < BUYING_LEVEL:
+    if account.options_level is not None and account.options_level < BUYING_LEVEL:
         return (
             f"account {account.number} has options level {account.options_level}; "
             f"buying options needs level {BUYING_LEVEL}"
@@ -72,12 +73,22 @@ def unfit(account: Account) -> str | None:
 
 
 def judge_account(desk: Desk, account: Account) -> None:
-    """No entry while the account may buy no options."""
-    why = unfit(account)
-    if why is None:
-        desk.disputes.settle("account:")
+    """No entry while the account may buy no options, or nobody says whether it may.
+
+    Every reading of the account is judged, so that a level that comes later is enough.
+    """
+    why = refusal(account)
+    if why is not None:
+        desk.disputes.open(MAY_NOT_BUY, why)
+    if account.options_level is None:
+        desk.disputes.open(
+            LEVEL_UNKNOWN,
+            f"the broker does not say the options level of account {account.number}; it is asked again",
+        )
     else:
-        desk.disputes.open("account:", why)
+        desk.disputes.settle(LEVEL_UNKNOWN)
+    if why is None:
+        desk.disputes.settle(MAY_NOT_BUY)
 
 
 def stamped(conn: sqlite3.Connection, settings: Settings, account: Account) -> bool:

@@ -297,15 +297,21 @@ def test_account_clock_and_calendar() -> None:
         [
             reply(ACCOUNT),
             reply({**ACCOUNT, "trading_blocked": True, "options_buying_power": None}),
+            reply({**ACCOUNT, "options_trading_level": None}),
+            reply({**ACCOUNT, "options_trading_level": "two"}),
+            reply({**ACCOUNT, "options_trading_level": 0}),
             reply({"timestamp": "2026-11-27T12:59:00.5-05:00", "is_open": True}),
             reply([{"date": "2026-11-27", "open": "09:30", "close": "13:00"}]),
         ]
     ) as server:
         broker = broker_at(server.url)
-        account, blocked, clock = broker.account(), broker.account(), broker.clock()
+        account, blocked = broker.account(), broker.account()
+        levels = [broker.account().options_level for _ in range(3)]
+        clock = broker.clock()
         (session,) = broker.calendar(date(2026, 11, 26), date(2026, 11, 27))
-        assert server.seen[3].query == {"start": "2026-11-26", "end": "2026-11-27"}
+        assert server.seen[6].query == {"start": "2026-11-26", "end": "2026-11-27"}
     assert (account.equity, account.options_level, account.blocked) == (Decimal("100000.5"), 3, False)
+    assert levels == [None, None, 0]
     assert (blocked.blocked, blocked.options_buying_power) == (True, Decimal(0))
     assert clock.at == datetime(2026, 11, 27, 17, 59, 0, 500000, UTC)
     assert session.close == datetime(2026, 11, 27, 18, 0, tzinfo=UTC)

@@ -89,9 +89,18 @@ def account(row: object) -> Account:
         last_equity=number(row.get("last_equity")),
         cash=number(row.get("cash")),
         options_buying_power=maybe_number(row.get("options_buying_power")) or Decimal(0),
-        options_level=int(maybe_number(row.get("options_trading_level")) or 0),
+        options_level=_level(row.get("options_trading_level")),
         blocked=any(row.get(flag) is True for flag in _BLOCKS),
     )
+
+
+def _level(value: object) -> int | None:
+    """An options level; what cannot be read is unknown, like null, and makes the rest no worse."""
+    try:
+        level = maybe_number(value)
+    except ValueError:
+        return None
+    return None if level is None else int(level)
 
 
 def broker_clock(row: object) -> BrokerClock:

@@ -61,7 +61,7 @@ class Fatal(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Dollars as Decimal. ``options_level`` 2 or more may buy options."""
+    """Dollars as Decimal. ``options_level`` 2 or more may buy options; None: the broker did not say."""
 
     number: str
     status: str
@@ -69,7 +69,7 @@ class Account:
     last_equity: Decimal
     cash: Decimal
     options_buying_power: Decimal
-    options_level: int
+    options_level: int | None
     blocked: bool
 
 
