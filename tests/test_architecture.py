@@ -26,8 +26,9 @@ TOP_LOOPS: frozenset[tuple[str, str]] = frozenset(
 STATE = frozenset(
     {
         "wsb_snake/trading/alpaca_executor.py:alpaca_executor",
-        # a function of the year alone, with an immutable result
+        # functions of their argument alone, with an immutable result
         "wsb_snake/core/calendar.py:_library_year",
+        "wsb_snake/core/occ.py:parse",
         # declare settings, hold nothing
         *(
             f"wsb_snake/config.py:wsb_snake_max_{name}_dollars"

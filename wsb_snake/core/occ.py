@@ -7,6 +7,7 @@ a digit (``SPY1``) is an adjusted contract, whose deliverable need not be 100 sh
 import re
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from wsb_snake.core.types import Contract, Right
 
@@ -20,6 +21,7 @@ class SymbolError(ValueError):
     """Not an option symbol, or not what one can be made of."""
 
 
+@lru_cache(maxsize=8192)
 def parse(symbol: str) -> Contract:
     """The contract that ``symbol`` names. Raises SymbolError."""
     match = _SYMBOL.fullmatch(symbol)
