@@ -129,10 +129,17 @@ OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] 
             (K.NO_FILL, InFlight.EXIT_SENT, ""),
             (K.STUCK_CANCEL, InFlight.CANCEL_PENDING, ""),
         ),
-        InFlight.JOURNAL_STALLED: ((K.DISK_FULL, None, ""),),
+        InFlight.JOURNAL_STALLED: (
+            (K.NO_FILL, InFlight.EXIT_SENT, ""),
+            (K.DISK_FULL, InFlight.EXIT_SENT, ""),
+        ),
+        InFlight.PROOF: ((K.NO_BID, None, ""),),
     }
 )
 """What brings about a stage that is rare by itself: armed beside a fault or crash that waits for it."""
+
+BARE_FROM, BARE_UNTIL = timedelta(minutes=60), timedelta(minutes=42)
+"""Before the close: when a contract loses its bids, so that the end of day has something left to do."""
 
 AIMED, LOOSE, AIMED_CRASHES = 26, 10, 4
 """Faults that wait for a stage, faults that wait for an hour, and crashes, of one day."""
@@ -174,11 +181,16 @@ def plan_faults(
         spoilt = [pair for pair in POSSIBLE if pair[0] in allowed & BYTES]
         chosen += spoilt
     armed: list[Armed] = []
+    prepared: set[InFlight] = set()
     for kind, state in chosen:
         not_before = _aimed_from(state, session, luck)
         armed.append(Armed(kind, state, not_before, _call_for(kind, state, luck)))
+        if state is InFlight.PROOF and state in prepared:
+            continue  # one contract without bids is enough
+        prepared.add(state)
+        opens_at = _opens_at(state, not_before, session, luck)
         armed += [
-            Armed(opener, at, not_before, call)
+            Armed(opener, at, opens_at, call)
             for opener, at, call in OPENERS.get(state, ())
             if opener in allowed
         ]
@@ -210,6 +222,13 @@ def _aimed_from(state: InFlight, session: SimSession, luck: random.Random) -> da
     if state is InFlight.PROOF:
         return session.close - timedelta(minutes=5)
     return session.open + luck.random() * (session.close - timedelta(minutes=70) - session.open)
+
+
+def _opens_at(state: InFlight, not_before: datetime, session: SimSession, luck: random.Random) -> datetime:
+    """From when on the way is prepared for what waits until ``not_before``."""
+    if state is InFlight.PROOF:
+        return session.close - BARE_UNTIL - luck.random() * (BARE_FROM - BARE_UNTIL)
+    return not_before
 
 
 def _some_time(session: SimSession, luck: random.Random) -> datetime:

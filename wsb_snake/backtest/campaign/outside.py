@@ -15,7 +15,7 @@ from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.seeded_faults import SeededFaults
 
 SURPRISE_NOTICE = timedelta(hours=2, minutes=30)
-LAST_HOUR, BARE_TO_THE_CLOSE = timedelta(hours=1), 0.25
+LAST_HOUR, BARE_TO_THE_CLOSE, BARE_INTO_THE_PROOF = timedelta(hours=1), 0.06, 0.4
 FAR_ABOVE = Decimal(5)
 
 
@@ -91,11 +91,15 @@ class Outside:
                 site.chat.swallows = luck.random() < 0.5
 
     def _bare_until(self, now: datetime) -> datetime:
-        """Mostly for a minute or two; now and then nobody comes back."""
-        seconds = self._luck.uniform(5, 120)
-        close = self._market.session.close
-        stays = self._luck.random() < (BARE_TO_THE_CLOSE if close - now < LAST_HOUR else 0.0)
-        until = close if stays else now + timedelta(seconds=seconds)
+        """Mostly for a minute or two; in the last hour also until the end of day, or for good."""
+        luck, close = self._luck, self._market.session.close
+        until = now + timedelta(seconds=luck.uniform(5, 120))
+        if close - now < LAST_HOUR:
+            fate = luck.random()
+            if fate < BARE_TO_THE_CLOSE:
+                until = close
+            elif fate < BARE_TO_THE_CLOSE + BARE_INTO_THE_PROOF:
+                until = max(until, close - timedelta(seconds=luck.uniform(60, 290)))
         self._faults.hinder(until)
         return until
 
