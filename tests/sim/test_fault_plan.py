@@ -11,6 +11,7 @@ from wsb_snake.sim.fault_plan import (
     BYTES,
     CALL_AFTER,
     CALL_BEFORE,
+    HARD,
     OPENERS,
     POSSIBLE,
     POSSIBLE_CRASHES,
@@ -58,10 +59,12 @@ def test_the_profiles_together_are_everything() -> None:
 def test_the_aimed_faults_go_round_every_pair() -> None:
     aimed = Counter((a.kind, a.state) for n in range(DAYS) for a in faults(n) if a.state is not None)
     openers = {(kind, state) for rows in OPENERS.values() for kind, state, _ in rows}
-    common = {pair for pair in POSSIBLE if pair[0] not in BYTES | RARE} - openers
+    aimable = {pair for pair in POSSIBLE if pair[0] not in BYTES | RARE}
+    common = aimable - openers - HARD
     assert set(aimed) == {pair for pair in POSSIBLE if pair[0] not in BYTES}
     counts = [aimed[pair] for pair in common]
     assert max(counts) - min(counts) <= max(counts) // 3
+    assert min(aimed[pair] for pair in aimable & HARD) > max(counts)
     rare = [aimed[pair] for pair in POSSIBLE if pair[0] in RARE]
     assert max(rare) < min(counts)
 
@@ -133,3 +136,12 @@ def test_a_rare_stage_is_brought_about() -> None:
         waiting = [a for a in armed if a.state is InFlight.EXIT_PARTIAL]
         opening = [a.not_before for a in armed if a.kind is FaultKind.PARTIAL_FILL]
         assert all(a.not_before in opening for a in waiting)
+
+
+def test_what_waits_for_the_end_of_day_finds_one_contract_without_bids() -> None:
+    close = session().close
+    for number in range(20):
+        armed = faults(number)
+        bare = [a for a in armed if a.kind is FaultKind.NO_BID and a.state is None]
+        early = [a for a in bare if timedelta(minutes=42) <= close - a.not_before <= timedelta(minutes=60)]
+        assert not any(a.state is InFlight.PROOF for a in armed) or early

@@ -79,7 +79,7 @@ WORLD = frozenset(
 
 RARE = frozenset({K.CALENDAR_SURPRISE})
 """Ends the day's entries, so it has days of its own."""
-RARE_EVERY_DAYS = 6
+RARE_EVERY_DAYS = 4
 
 PROFILES: MappingProxyType[str, frozenset[K]] = MappingProxyType(
     {
@@ -117,6 +117,29 @@ POSSIBLE_CRASHES: tuple[tuple[CrashKind, InFlight], ...] = tuple(
     (kind, state) for kind in CrashKind for state in InFlight if (kind, state) not in _IMPOSSIBLE
 )
 
+_OF_AN_ANSWER = CALL_AFTER | {K.ASYNC_REJECT, K.CANCEL_FILL_RACE, K.CUTOFF_OPENING}
+HARD: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
+    {
+        *((kind, InFlight.PROOF) for kind in K),
+        *(
+            (kind, state)
+            for kind in _OF_AN_ANSWER
+            for state in (InFlight.ENTRY_UNKNOWN, InFlight.JOURNAL_STALLED, InFlight.EXIT_PARTIAL)
+        ),
+        *((kind, InFlight.JOURNAL_STALLED) for kind in EVENTS | {K.MALFORMED_FRAME, K.PARTIAL_FILL}),
+        (K.CUTOFF_OPENING, InFlight.EXIT_SENT),
+        (K.CUTOFF_OPENING, InFlight.EXIT_CLAIMED),
+        (K.CUTOFF_OPENING, InFlight.CANCEL_PENDING),
+        (K.ASYNC_REJECT, InFlight.EXIT_CLAIMED),
+        (K.CUTOFF_ALL, InFlight.EXIT_PARTIAL),
+        (K.CUTOFF_ALL, InFlight.ENTRY_UNKNOWN),
+        (K.PARTIAL_FILL, InFlight.ENTRY_UNKNOWN),
+        (K.MALFORMED_FRAME, InFlight.IDLE),
+    }
+)
+"""Pairs that seldom get their chance, so they are armed more often."""
+HARD_TIMES = 3
+
 OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] = MappingProxyType(
     {
         InFlight.ENTRY_UNKNOWN: (
@@ -141,7 +164,7 @@ OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] 
 BARE_FROM, BARE_UNTIL = timedelta(minutes=60), timedelta(minutes=42)
 """Before the close: when a contract loses its bids, so that the end of day has something left to do."""
 
-AIMED, LOOSE, AIMED_CRASHES = 26, 10, 4
+AIMED, LOOSE, AIMED_CRASHES = 34, 8, 4
 """Faults that wait for a stage, faults that wait for an hour, and crashes, of one day."""
 
 
@@ -174,30 +197,20 @@ def plan_faults(
     days every pair of bytes comes up. Raises KeyError for a profile that does not exist.
     """
     allowed = PROFILES[profile]
-    pairs = [pair for pair in POSSIBLE if pair[0] in allowed - BYTES - RARE]
+    pairs = _weighted(allowed - BYTES - RARE)
     random.Random(profile).shuffle(pairs)  # so that one day gets many kinds
     chosen = _round_robin(pairs, number, AIMED)
     if wire:
-        spoilt = [pair for pair in POSSIBLE if pair[0] in allowed & BYTES]
-        chosen += spoilt
+        chosen += _weighted(allowed & BYTES)
     armed: list[Armed] = []
-    prepared: set[InFlight] = set()
     for kind, state in chosen:
-        not_before = _aimed_from(state, session, luck)
-        armed.append(Armed(kind, state, not_before, _call_for(kind, state, luck)))
-        if state is InFlight.PROOF and state in prepared:
-            continue  # one contract without bids is enough
-        prepared.add(state)
-        opens_at = _opens_at(state, not_before, session, luck)
-        armed += [
-            Armed(opener, at, opens_at, call)
-            for opener, at, call in OPENERS.get(state, ())
-            if opener in allowed
-        ]
+        armed += _with_openers(kind, state, _aimed_from(state, session, luck), session, luck)
     rare = [pair for pair in POSSIBLE if pair[0] in allowed & RARE]
     if rare and number % RARE_EVERY_DAYS == 0:
         kind, state = rare[number // RARE_EVERY_DAYS % len(rare)]
-        armed.append(Armed(kind, state, session.open + timedelta(minutes=luck.uniform(20, 150))))
+        surprise = session.open + timedelta(minutes=luck.uniform(20, 150))
+        armed += _with_openers(kind, state, surprise, session, luck)
+    armed = [one for one in _one_bare(armed) if one.kind in allowed]
     loose = sorted(allowed - RARE if wire else allowed - RARE - BYTES)
     for _ in range(LOOSE if loose else 0):
         kind = luck.choice(loose)
@@ -212,6 +225,11 @@ def plan_crashes(number: int, session: SimSession, luck: random.Random) -> list[
     return sorted(crashes, key=lambda item: item.not_before)
 
 
+def _weighted(kinds: frozenset[K]) -> list[tuple[K, InFlight]]:
+    """The possible pairs of ``kinds``, the hard ones several times."""
+    return [pair for pair in POSSIBLE if pair[0] in kinds for _ in range(HARD_TIMES if pair in HARD else 1)]
+
+
 def _round_robin(pairs: list[P], number: int, count: int) -> list[P]:
     count = min(count, len(pairs))
     return [pairs[(number * count + step) % len(pairs)] for step in range(count)]
@@ -224,11 +242,21 @@ def _aimed_from(state: InFlight, session: SimSession, luck: random.Random) -> da
     return session.open + luck.random() * (session.close - timedelta(minutes=70) - session.open)
 
 
-def _opens_at(state: InFlight, not_before: datetime, session: SimSession, luck: random.Random) -> datetime:
-    """From when on the way is prepared for what waits until ``not_before``."""
+def _with_openers(
+    kind: K, state: InFlight, not_before: datetime, session: SimSession, luck: random.Random
+) -> list[Armed]:
+    """A fault that waits for ``state``, and what brings that about."""
+    opens_at = not_before
     if state is InFlight.PROOF:
-        return session.close - BARE_UNTIL - luck.random() * (BARE_FROM - BARE_UNTIL)
-    return not_before
+        opens_at = session.close - BARE_UNTIL - luck.random() * (BARE_FROM - BARE_UNTIL)
+    aimed = Armed(kind, state, not_before, _call_for(kind, state, luck))
+    return [aimed, *(Armed(opener, at, opens_at, call) for opener, at, call in OPENERS.get(state, ()))]
+
+
+def _one_bare(armed: list[Armed]) -> list[Armed]:
+    """One contract without bids is enough for all that wait for the end of day."""
+    bare = [one for one in armed if one.kind is K.NO_BID and one.state is None]
+    return [one for one in armed if one not in bare[1:]]
 
 
 def _some_time(session: SimSession, luck: random.Random) -> datetime:
