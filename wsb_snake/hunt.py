@@ -92,7 +92,7 @@ class ScalperHunt:
             right_of(signal.direction),
             signal.price,
             self._executor.desk.now(),
-            session.close,
+            {session.day: session.close},
             self._pick_rules(),
         )
         if isinstance(picked, NoPick):

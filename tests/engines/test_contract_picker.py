@@ -13,11 +13,15 @@ from wsb_snake.core.clock import from_eastern
 from wsb_snake.core.occ import build, parse
 from wsb_snake.core.pricing import greeks, price, years_to_expiry
 from wsb_snake.core.types import ChainRow, Quote, Right
-from wsb_snake.engines.contract_picker import NoPick, Pick, PickRules, pick, strike_window
+from wsb_snake.engines.contract_picker import NoPick, Pick, PickRules, Reach, TooDear, pick, strike_window
 
 DAY = date(2026, 11, 24)
 NOW = from_eastern(DAY, time(11, 0))
 CLOSE = from_eastern(DAY, time(16, 0))
+CLOSES = {DAY: CLOSE}
+FAR = date(2026, 12, 4)
+FARTHER = date(2026, 12, 11)
+LATER = {day: from_eastern(day, time(16, 0)) for day in (FARTHER, FAR)}
 SPOT = 500.0
 VOL = 0.40
 RULES = PickRules()
@@ -35,7 +39,8 @@ def row(
 ) -> ChainRow:
     """A contract quoted around its model value."""
     contract = parse(build("SPY", expiry, right, Decimal(str(strike))))
-    value = price(right, spot, strike, years_to_expiry(NOW, CLOSE), VOL)
+    closes_at = from_eastern(expiry, time(16, 0))
+    value = price(right, spot, strike, years_to_expiry(NOW, closes_at), VOL)
     bid = Decimal(value).quantize(CENT)
     quote = Quote(contract.symbol, bid, bid + Decimal(spread), 10, 10, NOW - timedelta(seconds=age_s))
     return ChainRow(contract, quote)
@@ -51,7 +56,7 @@ def with_quote(item: ChainRow, bid: str, ask: str) -> ChainRow:
 
 
 def choose(rows: Sequence[ChainRow], right: Right = Right.CALL, rules: PickRules = RULES) -> Pick | NoPick:
-    return pick(rows, right, SPOT, NOW, CLOSE, rules)
+    return pick(rows, right, SPOT, NOW, CLOSES, rules)
 
 
 def reason(rows: Sequence[ChainRow], rules: PickRules = RULES) -> str:
@@ -95,7 +100,7 @@ def test_without_contracts_of_the_kind_or_day() -> None:
 
 def test_an_expired_day_is_never_picked() -> None:
     """The broker lists expired contracts for a while."""
-    found = pick(chain(), Right.CALL, SPOT, CLOSE, CLOSE)
+    found = pick(chain(), Right.CALL, SPOT, CLOSE, CLOSES)
     assert found == NoPick("calls of 2026-11-24 have expired")
 
 
@@ -129,8 +134,17 @@ def test_quotes_that_do_not_fit_the_spot_are_not_priced() -> None:
 
 def test_too_dear_is_said_with_the_price() -> None:
     dear = [with_quote(row(500), "17.90", "18.00"), with_quote(row(501), "17.10", "17.20")]
-    assert reason(dear) == "cheapest near delta 0.45 costs $1,720, limit $1,500"
+    text = "cheapest near delta 0.45 costs $1,720, limit $1,500"
+    assert choose(dear) == TooDear(text, cost=Decimal(1720), limit=Decimal(1500))
     assert isinstance(choose(dear, rules=PickRules(max_cost=Decimal(1720))), Pick)
+
+
+def test_other_refusals_are_not_too_dear() -> None:
+    small = choose([row(501)], rules=PickRules(min_premium=Decimal(3)))
+    wide = choose([row(501, spread="0.60")])
+    for found in (choose([]), small, wide):
+        assert isinstance(found, NoPick)
+        assert not isinstance(found, TooDear)
 
 
 def test_a_small_premium_is_refused() -> None:
@@ -158,6 +172,64 @@ def test_the_stop_holds_three_spreads(bid: str, ask: str, tight: bool) -> None:
 @pytest.mark.parametrize(("ask", "tight"), [("2.10", True), ("2.11", False)])
 def test_without_a_stop_a_tenth_of_mid_is_the_limit(ask: str, tight: bool) -> None:
     assert isinstance(choose([with_quote(row(501), "1.90", ask)], rules=PickRules(stop=None)), Pick) is tight
+
+
+RUNNERS = PickRules(delta=0.40, min_premium=Decimal(0), stop=None, max_cost=Decimal(2000))
+
+
+def later(*rows: ChainRow, rules: PickRules = RUNNERS) -> Pick | NoPick:
+    return pick(rows, Right.CALL, SPOT, NOW, LATER, rules)
+
+
+def test_the_time_to_each_expiry_counts() -> None:
+    """The strike at delta 0.40 lies further out the longer there is to go."""
+    strikes = range(500, 561, 2)
+    for expiry in (FAR, FARTHER):
+        found = later(*(row(strike, expiry=expiry, spread="0.10") for strike in strikes))
+        years = years_to_expiry(NOW, LATER[expiry])
+        model = {s: greeks(Right.CALL, SPOT, s, years, VOL).delta for s in strikes}
+        assert isinstance(found, Pick)
+        assert found.contract.expiry == expiry
+        assert found.contract.strike == min(model, key=lambda s: abs(model[s] - 0.40))
+        assert found.implied_volatility == pytest.approx(VOL, abs=0.02)
+
+
+def test_the_nearest_expiry_that_has_a_contract_gives_it() -> None:
+    near, far = row(515, expiry=FAR, spread="0.10"), row(520, expiry=FARTHER, spread="0.10")
+    found = later(far, near)
+    assert isinstance(found, Pick)
+    assert found.contract == near.contract
+    for spoilt in (row(515, expiry=FAR, spread="3.00"), replace(near, quote=None), row(560, expiry=FAR)):
+        found = later(spoilt, far)
+        assert isinstance(found, Pick)
+        assert found.contract == far.contract
+
+
+def test_an_expiry_that_nobody_asked_for_is_not_looked_at() -> None:
+    assert later(*chain()) == NoPick("no calls expiring 2026-12-04 in the chain")
+    assert pick(chain(), Right.CALL, SPOT, NOW, {}) == NoPick("no expiry in the chain that may be bought")
+
+
+def test_the_reason_is_of_the_nearest_expiry_that_could_be_judged() -> None:
+    dear = replace(RUNNERS, max_cost=Decimal(100))
+    far = row(520, expiry=FARTHER, spread="0.10")
+    found = later(replace(row(515, expiry=FAR), quote=None), far, rules=dear)
+    assert far.quote is not None
+    assert isinstance(found, TooDear)
+    assert found.cost == far.quote.ask * 100
+    near = row(515, expiry=FAR, spread="0.10")
+    found = later(near, far, rules=dear)
+    assert near.quote is not None
+    assert isinstance(found, TooDear)
+    assert found.cost == near.quote.ask * 100
+
+
+@pytest.mark.parametrize(
+    ("reach", "low", "high"),
+    [(Reach(Decimal("0.35"), Decimal("0.10")), "65.00", "110.00"), (Reach(CENT, CENT), "98.00", "102.00")],
+)
+def test_a_reach_of_its_own(reach: Reach, low: str, high: str) -> None:
+    assert strike_window(100.0, reach) == (Decimal(low), Decimal(high))
 
 
 @pytest.mark.parametrize(
@@ -197,3 +269,18 @@ def test_whatever_the_chain_a_pick_keeps_every_rule(
     assert found.quote.mid >= Decimal("0.30")
     assert found.quote.ask * 100 <= 250
     assert found.quote.spread <= found.quote.mid * Decimal("0.05")
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(500, 530), st.sampled_from((FAR, FARTHER)), st.integers(1, 200)), max_size=8
+    )
+)
+def test_several_expiries_are_judged_as_each_alone_is(drawn: list[tuple[int, date, int]]) -> None:
+    rows = [row(strike, expiry=expiry, spread=str(width * CENT)) for strike, expiry, width in drawn]
+    alone = [pick(rows, Right.CALL, SPOT, NOW, {day: LATER[day]}, RUNNERS) for day in (FAR, FARTHER)]
+    picks = [found for found in alone if isinstance(found, Pick)]
+    found = later(*rows)
+    assert found == (picks[0] if picks else found)
+    assert found in alone

@@ -16,7 +16,7 @@ from tests.trading.world import Feed, FeedSource, Troubles, World, world
 from wsb_snake import daemon
 from wsb_snake.collectors.market_data import MarketData
 from wsb_snake.core.calendar import MarketCalendar, Session
-from wsb_snake.core.clock import eastern, eastern_text, from_eastern
+from wsb_snake.core.clock import eastern, eastern_date, eastern_text, from_eastern
 from wsb_snake.core.hub import Hub
 from wsb_snake.core.occ import build
 from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState
@@ -140,7 +140,7 @@ def test_15_a_contract_that_is_over_is_never_picked_however_it_is_listed() -> No
         (tomorrow - timedelta(hours=5), tomorrow),
     ):
         fresh = [replace(row, quote=replace(row.quote, at=now)) for row in rows if row.quote is not None]
-        found = pick(fresh, Right.CALL, SPOT, now, close)
+        found = pick(fresh, Right.CALL, SPOT, now, {eastern_date(close): close})
         assert isinstance(found, NoPick)
         assert "expired" in found.reason or "no calls expiring" in found.reason
 

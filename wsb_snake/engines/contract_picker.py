@@ -1,14 +1,15 @@
 """Which contract to buy: delta near its target, then liquid, then affordable. No quote, no trade.
 
-Greeks are computed here from the quote's mid, because vendors' greeks may be missing or stale.
+Greeks are computed here from the quote's mid, because vendors' greeks may be missing or stale. The time
+to expiry is ``core.pricing.years_to_expiry``: the minutes that are left to trade on the last day, clock
+time before it. ``pick_rules`` has the figures of each engine, ``expiry_choice`` the expiries it asks for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.pricing import greeks, implied_volatility, years_to_expiry
 from wsb_snake.core.types import CONTRACT_SHARES, ChainRow, Contract, Quote, Right
 
@@ -44,50 +45,94 @@ class NoPick:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TooDear(NoPick):
+    """The right contract is there and costs more than one trade may: to be listed as too dear.
+
+    ``cost`` is the cheapest contract near the target delta, ``limit`` what it may cost; dollars.
+    """
+
+    cost: Decimal
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far below and above the underlying's price strikes are worth asking for, as fractions."""
+
+    below: Decimal
+    above: Decimal
+
+
+SCALP_REACH = Reach(Decimal("0.03"), Decimal("0.03"))
+"""The contract near delta 0.45 of a day lies well inside."""
+
+_LEAST_REACH = Decimal(2)  # dollars each way: a low price has few strikes in 3 %
+
+
 def pick(
     rows: Sequence[ChainRow],
     right: Right,
     spot: float,
     now: datetime,
-    close_at: datetime,
+    closes: Mapping[date, datetime],
     rules: PickRules = PickRules(),
 ) -> Pick | NoPick:
     """The contract of ``rows`` to buy, or why there is none.
 
-    ``close_at`` is the session close of the expiry day (aware UTC): only contracts that expire that
-    day are looked at, and none once it has passed. ``spot`` is the underlying in dollars.
+    ``closes`` are the expiry days that are asked for, each with its session's close (aware UTC): no
+    other contract is looked at, and none whose close has passed. The nearest expiry that has a contract
+    gives it; where none has, the reason is that of the nearest one in which contracts could be judged.
+    ``spot`` is the underlying in dollars.
     """
+    refusals: list[tuple[bool, NoPick]] = []
+    for day in sorted(closes):
+        listed = [row for row in rows if row.contract.right is right and row.contract.expiry == day]
+        found, judged = _of_one_expiry(listed, right, spot, now, (day, closes[day]), rules)
+        if isinstance(found, Pick):
+            return found
+        refusals.append((judged, found))
+    if not refusals:
+        return NoPick("no expiry in the chain that may be bought")
+    return next((found for judged, found in refusals if judged), refusals[0][1])
+
+
+def strike_window(spot: float, reach: Reach = SCALP_REACH) -> tuple[Decimal, Decimal]:
+    """Lowest and highest strike worth asking the chain for: ``reach`` around ``spot``, at least $2 away."""
+    middle = Decimal(str(spot))
+    low = (middle - max(middle * reach.below, _LEAST_REACH)).quantize(CENT, ROUND_FLOOR)
+    high = (middle + max(middle * reach.above, _LEAST_REACH)).quantize(CENT, ROUND_CEILING)
+    return max(low, CENT), high
+
+
+def _of_one_expiry(
+    listed: Sequence[ChainRow],
+    right: Right,
+    spot: float,
+    now: datetime,
+    expiry: tuple[date, datetime],
+    rules: PickRules,
+) -> tuple[Pick | NoPick, bool]:
+    """The pick of one expiry (its day and close), and whether there were contracts to judge."""
     what = "calls" if right is Right.CALL else "puts"
-    day = eastern_date(close_at)
+    day, close_at = expiry
     if now >= close_at:
-        return NoPick(f"{what} of {day} have expired")
-    listed = [row for row in rows if row.contract.right is right and row.contract.expiry == day]
+        return NoPick(f"{what} of {day} have expired"), False
     if not listed:
-        return NoPick(f"no {what} expiring {day} in the chain")
+        return NoPick(f"no {what} expiring {day} in the chain"), False
     quoted = [
         (row.contract, row.quote)
         for row in listed
         if row.quote is not None and _usable(row.quote, now, rules)
     ]
     if not quoted:
-        return NoPick(f"no two-sided fresh quote among {len(listed)} {what}")
+        return NoPick(f"no two-sided fresh quote among {len(listed)} {what}"), False
     years = years_to_expiry(now, close_at)
     priced = (_price(contract, quote, spot, years) for contract, quote in quoted)
     near = [found for found in priced if found is not None and _off(found, rules) <= rules.delta_band]
     if not near:
-        return NoPick(f"no contract near delta {rules.delta:.2f} among {len(quoted)} quoted {what}")
-    return _choose(near, rules)
-
-
-def strike_window(spot: float) -> tuple[Decimal, Decimal]:
-    """Lowest and highest strike worth asking the chain for: 3 % around ``spot``, at least $2 each way.
-
-    The contract near delta 0.45 of a day lies well inside; a low price has few strikes in 3 %.
-    """
-    middle = Decimal(str(spot))
-    reach = max(middle * Decimal("0.03"), Decimal(2))
-    low = (middle - reach).quantize(CENT, ROUND_FLOOR)
-    return max(low, CENT), (middle + reach).quantize(CENT, ROUND_CEILING)
+        return NoPick(f"no contract near delta {rules.delta:.2f} among {len(quoted)} quoted {what}"), False
+    return _choose(near, rules), True
 
 
 def _choose(near: Sequence[Pick], rules: PickRules) -> Pick | NoPick:
@@ -96,7 +141,8 @@ def _choose(near: Sequence[Pick], rules: PickRules) -> Pick | NoPick:
     affordable = [found for found in near if _cost(found) <= rules.max_cost]
     if not affordable:
         cheapest = min(_cost(found) for found in near)
-        return NoPick(f"cheapest {where} costs ${cheapest:,.0f}, limit ${rules.max_cost:,.0f}")
+        reason = f"cheapest {where} costs ${cheapest:,.0f}, limit ${rules.max_cost:,.0f}"
+        return TooDear(reason, cheapest, rules.max_cost)
     substantial = [found for found in affordable if found.quote.mid >= rules.min_premium]
     if not substantial:
         dearest = max(found.quote.mid for found in affordable)

@@ -15,6 +15,9 @@ ZERO_DTE = (*ETFS, *MEGA_CAPS, *SMALL_NAMES)
 MOMENTUM = (*SMALL_NAMES, "MU", "INTC")
 LEAPS = (*COMMODITY_ETFS, *INDEX_ETFS, "META", "AAPL", "NVDA", "TSLA", "MSFT", "AMZN", "GOOGL", "PYPL")
 
+EVERY = tuple(dict.fromkeys((*ZERO_DTE, *MOMENTUM, *LEAPS)))
+"""Every name that some engine looks at, once."""
+
 
 def is_single_name(ticker: str) -> bool:
     """Whether ``ticker`` is one company's share: entries in it need a higher bar than in a fund."""
