@@ -62,7 +62,11 @@ class OutcomeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperTradeRecord:
-    """What a signal would have done had it been traded; ``why_not`` says why it was not."""
+    """What one contract of a signal would have done had it been traded; ``why_not``: why it was not.
+
+    ``plan`` is the exit plan as JSON, ``high_bid`` the highest bid so far. ``fees`` are dollars, ``net_r``
+    is the net result in risks; both are None until the end, and when the end had no price.
+    """
 
     paper_id: str
     signal_id: str
@@ -73,6 +77,12 @@ class PaperTradeRecord:
     exit_price: Decimal | None = None
     exit_reason: str | None = None
     why_not: str
+    engine: str = ""
+    setup: str = ""
+    plan: str = ""
+    high_bid: Decimal | None = None
+    fees: Decimal | None = None
+    net_r: float | None = None
 
 
 Record = SignalRecord | OutcomeRecord | PaperTradeRecord

@@ -91,4 +91,23 @@ MIGRATIONS: tuple[str, ...] = (
         wins INTEGER NOT NULL, net_pnl TEXT NOT NULL, sum_r REAL NOT NULL,
         PRIMARY KEY (engine, setup, exit_reason));
     """,
+    """
+    ALTER TABLE model_weights ADD COLUMN cause TEXT NOT NULL DEFAULT '';
+    ALTER TABLE model_weights ADD COLUMN raw REAL NOT NULL DEFAULT 0.0;
+    ALTER TABLE model_weights ADD COLUMN mean_r REAL NOT NULL DEFAULT 0.0;
+    CREATE INDEX model_weights_by_time ON model_weights (at);
+    CREATE INDEX model_weights_by_cause ON model_weights (cause);
+    ALTER TABLE pattern_memory ADD COLUMN engine TEXT NOT NULL DEFAULT '';
+    CREATE INDEX pattern_memory_by_time ON pattern_memory (at);
+    CREATE TABLE time_cells (position_id TEXT PRIMARY KEY, cell TEXT NOT NULL);
+    CREATE INDEX time_cells_by_cell ON time_cells (cell);
+
+    ALTER TABLE paper_trades ADD COLUMN engine TEXT NOT NULL DEFAULT '';
+    ALTER TABLE paper_trades ADD COLUMN setup TEXT NOT NULL DEFAULT '';
+    ALTER TABLE paper_trades ADD COLUMN plan TEXT NOT NULL DEFAULT '';
+    ALTER TABLE paper_trades ADD COLUMN high_bid TEXT;
+    ALTER TABLE paper_trades ADD COLUMN fees TEXT;
+    ALTER TABLE paper_trades ADD COLUMN net_r REAL;
+    CREATE INDEX paper_trades_by_time ON paper_trades (opened_at);
+    """,
 )
