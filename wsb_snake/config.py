@@ -21,6 +21,8 @@ LIVE_TRADING_URL = "https://api.alpaca.markets"
 
 Mode = Literal["paper", "live", "embedded"]
 
+ENGINES = ("spy_scalper", "orchestrator", "institutional_scalper", "momentum_engine", "leaps_engine")
+
 
 class ConfigError(Exception):
     """A setting is missing or wrong; the text is one line for the owner."""
@@ -55,6 +57,14 @@ def _api_url(text: str) -> str:
     if urlsplit(text).path:
         raise ValueError("leave out the path, the version is added to it")
     return text
+
+
+def _engine_list(text: str) -> str:
+    wanted = text.replace(",", " ").split()
+    unknown = [name for name in wanted if name not in ENGINES]
+    if unknown:
+        raise ValueError(f"there is no engine {unknown[0]!r}; name some of {', '.join(ENGINES)}")
+    return " ".join(name for name in ENGINES if name in wanted)
 
 
 Optional = BeforeValidator(_blank_is_unset)
@@ -111,9 +121,13 @@ class Settings(BaseSettings):
     wsb_snake_max_trade_equity: Decimal = Field(Decimal("0.05"), gt=0, le=1)
     wsb_snake_max_day_dollars: Decimal = _money("6000", "10000000", "entry premium of one day, dollars")
     wsb_snake_max_engine_dollars: Decimal = _money(
-        "6000", "10000000", "entry premium of one engine in one day, dollars"
+        "3000", "10000000", "entry premium of one engine in one day, dollars"
+    )
+    wsb_snake_max_overnight_dollars: Decimal = _money(
+        "2000", "10000000", "entry premium of one day in what is held overnight, dollars"
     )
     wsb_snake_max_positions: int = Field(5, ge=1, le=100)
+    wsb_snake_max_overnight_positions: int = Field(1, ge=0, le=100)
     wsb_snake_max_ticker_dollars: Decimal = _money(
         "2000", "1000000", "open premium of one underlying, dollars"
     )
@@ -127,8 +141,12 @@ class Settings(BaseSettings):
     wsb_snake_scalp_stop: Decimal = Field(Decimal("0.15"), gt=0, lt=1)
     wsb_snake_scalp_minutes: int = Field(45, ge=1, le=390)
     # engines
+    wsb_snake_engines: Annotated[str, AfterValidator(_engine_list)] = Field(
+        " ".join(ENGINES), description="the engines that run; empty: none, positions are watched and closed"
+    )
     wsb_snake_alert_confidence: int = Field(60, ge=0, le=100)
     wsb_snake_execute_confidence: int = Field(70, ge=0, le=100)
+    wsb_snake_learning: bool = True
 
     @model_validator(mode="after")
     def _bounds_between_settings(self) -> "Settings":
@@ -187,6 +205,11 @@ class Settings(BaseSettings):
         return "ws" + self.trading_url.removeprefix("http") + "/stream"
 
     @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that are switched on."""
+        return tuple(self.wsb_snake_engines.split())
+
+    @property
     def data_dir(self) -> Path:
         return _from_project(self.wsb_snake_data_dir)
 
@@ -237,7 +260,9 @@ LIMITS = (
     "wsb_snake_max_trade_equity",
     "wsb_snake_max_day_dollars",
     "wsb_snake_max_engine_dollars",
+    "wsb_snake_max_overnight_dollars",
     "wsb_snake_max_positions",
+    "wsb_snake_max_overnight_positions",
     "wsb_snake_max_ticker_dollars",
     "wsb_snake_max_daily_loss_dollars",
     "wsb_snake_max_daily_loss_equity",

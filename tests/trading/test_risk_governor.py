@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.trading.samples import DAY, NOON, OPEN, account, intent, money, order, position
 from wsb_snake.config import Settings
+from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import OrderStatus, PositionState
 from wsb_snake.trading.book import BookView, premium
 from wsb_snake.trading.risk_governor import Limits, Refused, day_pnl, size
@@ -106,6 +107,42 @@ def test_an_engine_has_a_day_s_premium_of_its_own() -> None:
     assert sized(closed_day("momentum_engine", 2), limits=tight) == 7  # another engine's
     refused = sized(closed_day("spy_scalper", 3), limits=tight)  # 4,200
     assert isinstance(refused, Refused) and "for spy_scalper" in refused.reason
+
+
+LATER = "RKLB261204C00050000"
+
+
+def bought_later(engine: str, view: BookView = EMPTY, limits: Limits = LIMITS) -> int | Refused:
+    """Contracts at 2.00 that ``engine`` may buy of what expires next week."""
+    wish = intent()
+    signal = replace(wish.signal, engine=engine)
+    wish = replace(wish, signal=signal, contract=parse(LATER))
+    return size(wish, money("2.00"), view, account(), NOON, limits, START, NOON)
+
+
+def overnight(number: int, symbol: str, engine: str, qty: int) -> BookView:
+    view = entered(number, symbol, qty, "2.00", OrderStatus.FILLED)
+    held = replace(view.positions[0], engine=engine, expiry=parse(symbol).expiry)
+    return BookView((held,), view.orders)
+
+
+def test_what_is_held_overnight_has_a_premium_and_places_of_its_own() -> None:
+    other = overnight(1, "XLE271217C00060000", "leaps_engine", 6)
+    assert bought_later("momentum_engine") == 7
+    assert bought_later("momentum_engine", other) == 4  # 2,000 less 1,200
+    assert sized(other) == 7  # of today: nothing to do with it
+    mine = overnight(2, "MU261204C00200000", "momentum_engine", 1)
+    refused = bought_later("momentum_engine", mine)
+    assert (
+        isinstance(refused, Refused) and "1 positions of momentum_engine are held overnight" in refused.reason
+    )
+    assert bought_later("momentum_engine", mine, replace(LIMITS, overnight_positions=2)) == 7
+    assert bought_later("leaps_engine", mine) == 7
+
+
+def test_no_engine_takes_the_whole_day() -> None:
+    assert LIMITS.engine_dollars * 2 == LIMITS.day_dollars
+    assert LIMITS.overnight_dollars + LIMITS.engine_dollars < LIMITS.day_dollars
 
 
 def test_counts_forbid() -> None:

@@ -7,10 +7,12 @@ and released exactly once, and a restart forgets none.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.config import Settings
+from wsb_snake.core.clock import eastern_date
+from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Purpose
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import CONTRACT_SHARES
@@ -27,7 +29,9 @@ class Limits:
     trade_equity: Decimal
     day_dollars: Decimal
     engine_dollars: Decimal
+    overnight_dollars: Decimal
     positions: int
+    overnight_positions: int
     ticker_dollars: Decimal
     loss_dollars: Decimal
     loss_equity: Decimal
@@ -42,7 +46,9 @@ class Limits:
             trade_equity=settings.wsb_snake_max_trade_equity,
             day_dollars=settings.wsb_snake_max_day_dollars,
             engine_dollars=settings.wsb_snake_max_engine_dollars,
+            overnight_dollars=settings.wsb_snake_max_overnight_dollars,
             positions=settings.wsb_snake_max_positions,
+            overnight_positions=settings.wsb_snake_max_overnight_positions,
             ticker_dollars=settings.wsb_snake_max_ticker_dollars,
             loss_dollars=settings.wsb_snake_max_daily_loss_dollars,
             loss_equity=settings.wsb_snake_max_daily_loss_equity,
@@ -55,8 +61,9 @@ class Limits:
         """One line for the owner."""
         return (
             f"${self.trade_dollars} and {self.trade_equity:.0%} of equity a trade, "
-            f"${self.day_dollars} a day, ${self.engine_dollars} an engine, {self.positions} positions, "
-            f"${self.ticker_dollars} a ticker, "
+            f"${self.day_dollars} a day, ${self.engine_dollars} an engine, "
+            f"${self.overnight_dollars} in what is held overnight, {self.positions} positions, "
+            f"{self.overnight_positions} overnight an engine, ${self.ticker_dollars} a ticker, "
             f"daily loss ${self.loss_dollars} or {self.loss_equity:.0%}"
         )
 
@@ -104,7 +111,10 @@ def size(
     entries = [
         o for o in view.orders if o.purpose is Purpose.ENTRY and _counts(o) and o.created_at >= day_start
     ]
-    refusal = _by_count(intent, view, entries, limits, now)
+    today = eastern_date(day_start)
+    refusal = _by_count(intent, view, entries, limits, now) or _too_many_overnight(
+        intent, view, limits, today
+    )
     if refusal is not None:
         return refusal
     cost = limit_price * CONTRACT_SHARES
@@ -117,8 +127,9 @@ def size(
     spent = sum((_spent(o) for o in entries), Decimal(0))
     engine, its = intent.signal.engine, _positions_of(intent.signal.engine, view)
     by_engine = sum((_spent(o) for o in entries if o.position_id in its), Decimal(0))
+    overnight = sum((_spent(o) for o in entries if parse(o.symbol).expiry > today), Decimal(0))
     since_reading = sum((_spent(o) for o in entries if _after(o, account_at)), Decimal(0))
-    rooms = (
+    rooms = [
         (per_trade, "the trade limit"),
         (
             limits.ticker_dollars - ticker,
@@ -127,7 +138,10 @@ def size(
         (limits.day_dollars - spent, f"the day's premium of ${limits.day_dollars}"),
         (limits.engine_dollars - by_engine, f"the day's premium of ${limits.engine_dollars} for {engine}"),
         (account.options_buying_power - since_reading, "the account's options buying power"),
-    )
+    ]
+    if intent.contract.expiry > today:
+        what = f"the day's premium of ${limits.overnight_dollars} in what is held overnight"
+        rooms.append((limits.overnight_dollars - overnight, what))
     room, name = min(rooms, key=lambda pair: pair[0])
     if room < cost:
         return Refused(f"{name} leaves ${max(room, Decimal(0)):.2f}, one contract costs ${cost:.2f}")
@@ -166,6 +180,15 @@ def _spent(order: Order) -> Decimal:
     """Premium of one entry order: its fills, and what may still fill at its limit."""
     filled = premium(order.filled_qty, order.filled_avg_price or Decimal(0))
     return filled + premium(order.open_qty, order.limit_price or Decimal(0))
+
+
+def _too_many_overnight(intent: TradeIntent, view: BookView, limits: Limits, today: date) -> Refused | None:
+    """What one engine holds overnight must not take the places of those that close the same day."""
+    engine = intent.signal.engine
+    held = sum(p.engine == engine and p.expiry > today for p in view.held())
+    if intent.contract.expiry > today and held >= limits.overnight_positions:
+        return Refused(f"{held} positions of {engine} are held overnight, the limit")
+    return None
 
 
 def _positions_of(engine: str, view: BookView) -> frozenset[str]:
