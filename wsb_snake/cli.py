@@ -73,6 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     campaign.set_defaults(command=_campaign)
 
+    noise = commands.add_parser(
+        "noise-area", help="the noise-area rule in shares on recorded bars, beside its published returns"
+    )
+    noise.add_argument(
+        "--bars", type=Path, required=True, metavar="FILE", help="1-minute bars, .csv or .csv.gz"
+    )
+    noise.add_argument("--published", type=Path, required=True, metavar="FILE", help="monthly returns, .csv")
+    noise.add_argument("--dividends", type=Path, required=True, metavar="FILE", help="by ex-date, .csv")
+    noise.add_argument("--json", action="store_true", help="print the result as one JSON object, last")
+    noise.set_defaults(command=_noise_area)
+
     exchange = commands.add_parser("exchange", help="the embedded exchange as its own process, in real time")
     exchange.add_argument("--port", type=_port, default=18080, help="loopback port (default 18080)")
     exchange.add_argument(
@@ -183,6 +194,20 @@ def _campaign(asked: argparse.Namespace) -> int:
     if asked.json:
         print(json.dumps(result))
     return EXIT_FAILED if result["shortcomings"] else EXIT_OK
+
+
+def _noise_area(asked: argparse.Namespace) -> int:
+    from wsb_snake.backtest.noise_area_files import FileError
+    from wsb_snake.backtest.noise_area_report import reproduce, table
+
+    try:
+        report = reproduce(asked.bars, asked.published, asked.dividends)
+    except FileError as error:
+        return _complain(str(error), EXIT_CONFIG)
+    print(table(report))
+    if asked.json:
+        print(json.dumps(report.as_json()))
+    return EXIT_OK if report.reproduced else EXIT_FAILED
 
 
 class _Progress:
