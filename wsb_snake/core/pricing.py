@@ -70,10 +70,22 @@ def greeks(right: Right, spot: float, strike: float, years: float, vol: float, r
     carry = sign * rate * discounted * _normal(sign * (d1 - deviation))
     return Greeks(
         delta=sign * _normal(sign * d1),
-        gamma=density / (spot * deviation),
+        gamma=gamma(spot, strike, years, vol, rate),
         theta=-(spot * density * vol / (2 * sqrt(years)) + carry) / DAYS_PER_YEAR,
         vega=spot * density * sqrt(years) / 100,
     )
+
+
+def gamma(spot: float, strike: float, years: float, vol: float, rate: float = 0.0) -> float:
+    """Change of delta per dollar of the underlying, the same for call and put.
+
+    Raises ValueError unless all of the first four numbers are positive.
+    """
+    if not (spot > 0 and strike > 0 and years > 0 and vol > 0):
+        raise ValueError(f"spot {spot}, strike {strike}, years {years} and vol {vol} must be positive")
+    deviation = vol * sqrt(years)
+    d1 = (log(spot / strike) + rate * years) / deviation + deviation / 2
+    return _density(d1) / (spot * deviation)
 
 
 def implied_volatility(

@@ -49,6 +49,42 @@ def momentum(closes: Sequence[float], periods: int) -> float | None:
     return closes[-1] / closes[-1 - periods] - 1
 
 
+def relative_volume(bars: Sequence[Bar], recent: int, base: int) -> float | None:
+    """The busiest of the last ``recent`` bars over the mean of the ``base`` bars before them."""
+    if recent < 1 or len(bars) < recent + base:
+        return None
+    average = average_volume(bars[-recent - base : -recent])
+    return max(bar.volume for bar in bars[-recent:]) / average if average else None
+
+
+def relative_range(bars: Sequence[Bar], recent: int, base: int) -> float | None:
+    """Mean true range of the last ``recent`` bars over that of the ``base`` bars before them.
+
+    One bar more has to come before those: its close is where the first true range begins.
+    """
+    if recent < 1 or len(bars) <= recent + base:
+        return None
+    ranges = true_ranges(bars[-recent - base - 1 :])[1:]
+    before = math.fsum(ranges[:base]) / base
+    return math.fsum(ranges[base:]) / recent / before if before > 0 else None
+
+
+def velocity(bars: Sequence[Bar]) -> float | None:
+    """The fastest step from close to close that goes the way of the whole, as a signed fraction a minute.
+
+    The whole is the change from the first close to the last one: a spike that was given back does not
+    count. A step over missing minutes is spread over them. 0 when there was no change.
+    """
+    if len(bars) < 2 or min(bar.close for bar in bars) <= 0:
+        return None
+    sign = math.copysign(1.0, bars[-1].close - bars[0].close)
+    steps = (
+        sign * (after.close / before.close - 1) * 60 / (after.start - before.start).total_seconds()
+        for before, after in pairwise(bars)
+    )
+    return sign * max(steps) if bars[-1].close != bars[0].close else 0.0
+
+
 def price_range(bars: Sequence[Bar]) -> tuple[float, float] | None:
     """Lowest low and highest high of ``bars`` in dollars."""
     if not bars:
