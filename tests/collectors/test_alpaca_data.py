@@ -101,7 +101,9 @@ def test_a_chain_takes_what_the_vendor_has_and_leaves_out_what_cannot_be_read() 
     }
     snapshots = {SYMBOL: full, OTHER: {}, "not a symbol": full, "SPY1261124C00672000": full}
     with Loopback([reply({"snapshots": snapshots, "next_page_token": None})]) as server:
-        rows = source_at(server.url).chain("SPY", date(2026, 11, 24), Decimal("660"), Decimal("680.5"))
+        rows = source_at(server.url).chain(
+            "SPY", date(2026, 11, 24), date(2026, 11, 24), Decimal("660"), Decimal("680.5")
+        )
         (request,) = server.seen
     assert request.path == "/v1beta1/options/snapshots/SPY"
     query = request.query
@@ -122,7 +124,7 @@ Call = Callable[[Source], object]
 CALLS: list[Call] = [
     lambda source: source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=2)),
     lambda source: source.option_quotes((SYMBOL,)),
-    lambda source: source.chain("SPY", date(2026, 11, 24), Decimal(1), Decimal(2)),
+    lambda source: source.chain("SPY", date(2026, 11, 24), date(2026, 11, 24), Decimal(1), Decimal(2)),
 ]
 
 
@@ -170,7 +172,7 @@ def test_bars_leave_the_reserved_share_to_quotes() -> None:
     with Loopback([reply({"bars": {}, "quotes": {}, "next_page_token": None})]) as server:
         server.answers[:] = [reply({"bars": {}, "next_page_token": None})]
         source = source_at(server.url)
-        for _ in range(alpaca_data.REQUESTS_A_MINUTE - alpaca_data.RESERVED_FOR_QUOTES):
+        for _ in range(alpaca_data.CAN_WAIT):
             source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=2))
         with pytest.raises(DataUnavailable, match="our own limit"):
             source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=2))

@@ -17,7 +17,7 @@ from wsb_snake.collectors.market_data import (
 )
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import VirtualClock
-from wsb_snake.core.types import Bar, ChainRow, Quote
+from wsb_snake.core.types import Bar, ChainRow, Headline, Quote
 
 OPEN = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 SESSION = Session(date(2026, 11, 24), OPEN, datetime(2026, 11, 24, 21, 0, tzinfo=UTC))
@@ -36,6 +36,10 @@ class Feed:
     hold_back: Callable[[Bar], bool] = lambda bar: False
     asked: list[tuple[tuple[str, ...], datetime, datetime]] = field(default_factory=list)
     calls: int = 0
+
+    @property
+    def sent(self) -> int:
+        return self.calls
 
     def _call(self) -> None:
         self.calls += 1
@@ -61,7 +65,13 @@ class Feed:
         self._call()
         return {}
 
-    def chain(self, underlying: str, expiry: date, low: Decimal, high: Decimal) -> tuple[ChainRow, ...]:
+    def chain(
+        self, underlying: str, first: date, last: date, low: Decimal, high: Decimal
+    ) -> tuple[ChainRow, ...]:
+        self._call()
+        return ()
+
+    def news(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> tuple[Headline, ...]:
         self._call()
         return ()
 
@@ -176,7 +186,7 @@ def test_what_is_not_included_is_said_and_not_asked_again() -> None:
     desk.one.error = NotEntitled("OPRA agreement is not signed")
     for _ in range(3):
         with pytest.raises(NotEntitled, match="OPRA"):
-            desk.data.chain("SPY", SESSION.day, Decimal(1), Decimal(2))
+            desk.data.chain("SPY", SESSION.day, SESSION.day, Decimal(1), Decimal(2))
     assert desk.one.calls == 1
     assert desk.data.last_error == "one: chain: OPRA agreement is not signed"
 
@@ -215,7 +225,7 @@ def test_age_counts_from_the_newest_bar_also_when_the_feed_stands_still() -> Non
     assert desk.data.data_age_s(desk.at(9)) == 240
 
 
-def test_vix_and_daily_bars_are_kept_for_ten_minutes() -> None:
+def test_vix_and_empty_daily_bars_are_kept_for_ten_minutes() -> None:
     desk = Desk()
     first, last = date(2026, 10, 1), date(2026, 11, 23)
     for minutes in (0, 5, 9.9):
@@ -233,7 +243,14 @@ def test_no_vix_is_an_answer_too() -> None:
     assert desk.data.vix(desk.at(0)) is None
     assert desk.data.vix(desk.at(5)) is None
     assert desk.two.calls == 1
-    assert desk.data.last_error is None
+    assert desk.data.last_error == "two: vix: no indices"
+
+
+def test_requests_are_counted_by_source() -> None:
+    desk = Desk()
+    desk.data.bars(["SPY"], SESSION, desk.at(1))
+    desk.data.vix(desk.at(1))
+    assert desk.data.requests == {"one": 2, "two": 1}
 
 
 def test_the_last_price_is_the_newest_close_and_not_an_old_one() -> None:

@@ -83,7 +83,7 @@ def test_nobody_is_asked_for_what_is_not_to_be_had() -> None:
     with Loopback([aggs()]) as server:
         free, _ = source_at(server.url, "free")
         with pytest.raises(NotEntitled):
-            free.chain("SPY", date(2026, 11, 24), Decimal(1), Decimal(2))
+            free.chain("SPY", date(2026, 11, 24), date(2026, 11, 24), Decimal(1), Decimal(2))
         advanced, _ = source_at(server.url, "advanced")
         with pytest.raises(NotEntitled):
             advanced.option_quotes((SYMBOL,))
@@ -101,7 +101,9 @@ def test_a_chain_is_paged_and_takes_what_there_is() -> None:
         ]
     ) as server:
         source, _ = source_at(server.url)
-        call, put = source.chain("SPY", date(2026, 11, 24), Decimal("660"), Decimal("680"))
+        call, put = source.chain(
+            "SPY", date(2026, 11, 24), date(2026, 11, 24), Decimal("660"), Decimal("680")
+        )
         first, second = server.seen
     assert first.path == second.path == "/v3/snapshot/options/SPY"
     assert first.query == {
@@ -168,7 +170,7 @@ def test_every_failure_is_retried_later_or_is_about_the_plan(
         source, _ = source_at(server.url)
         for call in (
             lambda: source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=1)),
-            lambda: source.chain("SPY", date(2026, 11, 24), Decimal(1), Decimal(2)),
+            lambda: source.chain("SPY", date(2026, 11, 24), date(2026, 11, 24), Decimal(1), Decimal(2)),
             source.vix,
         ):
             with pytest.raises(DataError) as caught:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsb_snake.core.clock import VirtualClock, from_eastern
 from wsb_snake.core.occ import build, parse
-from wsb_snake.core.types import Bar, Quote, Right
+from wsb_snake.core.types import Bar, Headline, Quote, Right
 from wsb_snake.sim.alpaca_api import AlpacaApi
 from wsb_snake.sim.api import ApiReply, ApiRequest
 from wsb_snake.sim.chains import ListedContract
@@ -47,6 +47,7 @@ class FakeMarket:
         self.spots = dict(SPOTS)
         self.settlements = dict(SPOTS)
         self.quotes: dict[str, Quote | None] = {}
+        self.papers: tuple[Headline, ...] = ()
         self._listed = {
             symbol: tuple(
                 ListedContract(
@@ -106,6 +107,9 @@ class FakeMarket:
 
     def vix(self, at: datetime) -> float:
         return 17.0
+
+    def headlines(self, start: datetime, end: datetime) -> tuple[Headline, ...]:
+        return tuple(item for item in self.papers if start <= item.at <= end)
 
     def settlement(self, underlying: str) -> float:
         return self.settlements[underlying]

@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.sim.bench import AAPL_CALL, SPY_CALL, SPY_LATER, SPY_PUT, XYZ_CALL, Bench
+from wsb_snake.core.types import Headline
 from wsb_snake.sim.alpaca_json import trade_update_json
 from wsb_snake.sim.rules import Rules
 
@@ -235,6 +236,8 @@ def test_orders_in_trade_updates(trading: Spec, busy: Bench) -> None:
         ("/v1beta1/options/quotes/latest", {"symbols": f"{SPY_CALL},{SPY_PUT}"}, "quotes"),
         ("/v1beta1/options/snapshots", {"symbols": SPY_CALL}, "snapshots"),
         ("/v1beta1/options/snapshots/SPY", {"limit": "5"}, "snapshots"),
+        ("/v1beta1/news", {"symbols": "AAPL,SPY", "limit": "1"}, "news"),
+        ("/v1beta1/news", {"sort": "asc", "include_content": "True"}, "news"),
         ("/v2/stocks/bars", {"symbols": "SPY,AAPL", "timeframe": "1Min"}, "bars"),
         ("/v2/stocks/bars", {"symbols": "SPY", "timeframe": "1Day", "start": "2026-11-02"}, "bars"),
         ("/v2/stocks/quotes/latest", {"symbols": "SPY,QQQ"}, "quotes"),
@@ -243,6 +246,8 @@ def test_orders_in_trade_updates(trading: Spec, busy: Bench) -> None:
     ],
 )
 def test_market_data(market_data: Spec, busy: Bench, path: str, query: dict[str, str], shown: str) -> None:
+    times = [busy.at(wall) for wall in ("10:01", "10:02")]
+    busy.market.papers = tuple(Headline(at, f"SPY at {at}", "benzinga", ("SPY", "QQQ")) for at in times)
     assert assert_valid(market_data, busy, "GET", path, **query)[shown]
 
 

@@ -213,8 +213,23 @@ def test_market_status_by_the_clock(
     assert (body["market"], body["earlyHours"], body["afterHours"]) == (word, early, late)
 
 
-def test_there_is_no_news(client: RESTClient) -> None:
-    assert list(client.list_ticker_news("SPY")) == []
+def test_news_is_the_markets_newest_first_and_paged(world: World, client: RESTClient) -> None:
+    true = world.market.headlines(NOW - timedelta(days=7), NOW)
+    rows = list(client.list_ticker_news(limit=3))
+    assert len(rows) == len(true) > 20
+    assert [row.title for row in rows] == [item.text for item in reversed(true)]
+    assert [row.tickers for row in rows] == [list(item.symbols) for item in reversed(true)]
+    assert len({row.id for row in rows}) == len(rows)
+    named = list(client.list_ticker_news(true[-1].symbols[0]))
+    assert true[-1].text in {row.title for row in named}
+    assert all(true[-1].symbols[0] in row.tickers for row in named)
+    day = list(client.list_ticker_news(published_utc="2026-11-23", order="asc", limit=1000))
+    assert day
+    assert {row.published_utc[:10] for row in day} == {"2026-11-23"}
+    assert [row.published_utc for row in day] == sorted(row.published_utc for row in day)
+    edge = day[1].published_utc
+    since = list(client.list_ticker_news(published_utc_gt=edge, published_utc_lte=day[3].published_utc))
+    assert {row.title for row in since} == {row.title for row in day[2:4]}
 
 
 def test_refusals(world: World, client: RESTClient) -> None:

@@ -117,7 +117,8 @@ def the_data(at: Desk) -> list[object]:
         seen += [
             source.bars(("SPY", "QQQ"), now - timedelta(minutes=30), now),
             source.daily_bars(("SPY",), DAY - timedelta(days=20), DAY - timedelta(days=1)),
-            source.chain("SPY", DAY, Decimal(1), Decimal(10_000)),
+            source.chain("SPY", DAY, DAY, Decimal(1), Decimal(10_000)),
+            source.news(("SPY", "TSLA"), now - timedelta(days=5), now),
             source.vix(),
         ]
     return seen
@@ -141,10 +142,13 @@ def test_sockets_and_the_seam_give_the_same_data() -> None:
     with desk(wired=True) as by_socket, desk(wired=False) as by_seam:
         over_the_wire = the_data(by_socket)
         assert over_the_wire == the_data(by_seam)
-    quotes, bars, daily, chain, vix, *polygon = over_the_wire
-    for found in (quotes, bars, daily, chain, *polygon):
+    quotes, bars, daily, chain, news, vix, *polygon = over_the_wire
+    for found in (quotes, bars, daily, chain, news, *polygon):
         assert found
     assert vix is None
+    assert isinstance(news, tuple)
+    assert isinstance(polygon[3], tuple)
+    assert set(news) == set(polygon[3])
     assert isinstance(bars, dict)
     assert bars == polygon[0]
     assert len(bars["SPY"]) == 30

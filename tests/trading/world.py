@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from tests.sim.bench import DAY, SPY_CALL, FakeMarket
 from wsb_snake import config, daemon
-from wsb_snake.backtest.sim_broker import SimBroker, SimQuoteFeed, SimSource, trade_update
+from wsb_snake.backtest.sim_broker import SimBroker, SimQuoteFeed, trade_update
+from wsb_snake.backtest.sim_source import SimSource
 from wsb_snake.collectors.market_data import MarketData
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import VirtualClock, eastern, from_eastern
@@ -433,6 +434,7 @@ def _settings(folder: Path, changes: dict[str, object]) -> config.Settings:
         "wsb_snake_clock_start": None,
         "wsb_snake_data_dir": folder,
         "wsb_snake_max_trade_dollars": Decimal(420),
+        "wsb_snake_engines": "spy_scalper",
     }
     return config.load(env_file=None, **{**fixed, **changes})
 

@@ -18,14 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 from wsb_snake.backtest.embedded import embedded_settings, seam
-from wsb_snake.backtest.sim_broker import (
-    SimBroker,
-    SimChat,
-    SimQuoteFeed,
-    SimSource,
-    SimVix,
-    trade_update,
-)
+from wsb_snake.backtest.sim_broker import SimBroker, SimChat, SimQuoteFeed, trade_update
+from wsb_snake.backtest.sim_source import SimSource, SimVix
 from wsb_snake.backtest.summary import DayResult, collect
 from wsb_snake.collectors.market_data import MarketData
 from wsb_snake.core.clock import VirtualClock

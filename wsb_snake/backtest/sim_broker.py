@@ -1,4 +1,4 @@
-"""The embedded exchange as a ``Broker`` and as market data ``Source``s, without sockets or clients.
+"""The embedded exchange as a ``Broker``, a chat and a quote feed, without sockets or clients.
 
 Values pass through the same JSON shapes as over the wire, so that no depth knows more than another;
 each method is one call, takes (virtual) network time like one, and meets the exchange's faults like one.
@@ -7,13 +7,11 @@ each method is one call, takes (virtual) network time like one, and meets the ex
 import json
 from collections.abc import Callable
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, TypeVar
 
-from wsb_snake.collectors.market_data import DataUnavailable
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.lanes import Lanes
-from wsb_snake.core.types import Bar, ChainRow, Contract, Quote
+from wsb_snake.core.types import Contract
 from wsb_snake.sim import alpaca_json
 from wsb_snake.sim.api import ApiReply, ApiRequest
 from wsb_snake.sim.exchange import Exchange
@@ -182,64 +180,6 @@ def _error(reply: ApiReply, uncertain: type[BrokerError], *, write: bool) -> Bro
 def trade_update(message: TradeUpdateMessage) -> TradeUpdate:
     """What the stream's reader would make of ``message``."""
     return wire.trade_update({"data": alpaca_json.trade_update_json(message)})
-
-
-class SimSource:
-    """Implements ``Source`` in the place of Alpaca's market data."""
-
-    name = "embedded"
-
-    def __init__(self, exchange: Exchange, lanes: Lanes) -> None:
-        self._exchange = exchange
-        self._lanes = lanes
-
-    def bars(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> dict[str, list[Bar]]:
-        with self._lanes.network():
-            known = self._exchange.market.symbols()
-            now = self._exchange.clock.now()
-            return {s: self._exchange.market.bars(s, start, end, now) if s in known else [] for s in symbols}
-
-    def daily_bars(self, symbols: tuple[str, ...], first: date, last: date) -> dict[str, list[Bar]]:
-        with self._lanes.network():
-            return {s: self._exchange.market.daily_bars(s, first, last) for s in symbols}
-
-    def option_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
-        """As they go out, after faults. Raises DataUnavailable where a fault denies the answer."""
-        exchange = self._exchange
-        with self._lanes.network():
-            now = exchange.clock.now()
-            try:
-                spoilt = answer_of(exchange.faults.before("GET /v1beta1/options/quotes/latest", now))
-            except Hung:
-                self._lanes.sleep(HANG_S)
-                raise DataUnavailable("no answer within the budget") from None
-            except ConnectionLost:
-                raise DataUnavailable("the connection was lost") from None
-            if spoilt is not None:
-                raise DataUnavailable(f"HTTP {spoilt.status}")
-            true = ((s, exchange.quote(s, now)) for s in symbols)
-            shown = ((s, exchange.faults.quote(q, now)) for s, q in true if q is not None)
-            return {s: quote for s, quote in shown if quote is not None}
-
-    def chain(self, underlying: str, expiry: date, low: Decimal, high: Decimal) -> tuple[ChainRow, ...]:
-        with self._lanes.network():
-            now = self._exchange.clock.now()
-            rows = (row.contract for row in self._exchange.listings(underlying).values())
-            near = [c for c in rows if c.expiry == expiry and low <= c.strike <= high]
-            return tuple(ChainRow(c, self._exchange.quote(c.symbol, now)) for c in near)
-
-    def vix(self) -> float | None:
-        return None
-
-
-class SimVix(SimSource):
-    """In the place of Polygon: knows the VIX."""
-
-    name = "embedded polygon"
-
-    def vix(self) -> float | None:
-        with self._lanes.network():
-            return round(self._exchange.market.vix(self._exchange.clock.now()), 2)
 
 
 class SimChat:

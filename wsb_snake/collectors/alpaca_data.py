@@ -1,4 +1,4 @@
-"""Market data from Alpaca: bars, quotes and chains by REST, option quotes by websocket.
+"""Market data from Alpaca: bars, quotes, chains and news by REST, option quotes by websocket.
 
 alpaca-py works here with raw data and without retries, on our transport. Its models drop a chain's
 bars, and break a whole answer on one field.
@@ -7,36 +7,46 @@ bars, and break a whole answer on one field.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import requests
 import websockets
 from alpaca.common.exceptions import APIError
 from alpaca.data.enums import Adjustment, DataFeed, OptionsFeed
+from alpaca.data.historical.news import NewsClient
 from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.data.live.option import OptionDataStream
-from alpaca.data.requests import OptionChainRequest, OptionLatestQuoteRequest, StockBarsRequest
+from alpaca.data.requests import (
+    NewsRequest,
+    OptionChainRequest,
+    OptionLatestQuoteRequest,
+    StockBarsRequest,
+)
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
-from wsb_snake.collectors.market_data import BAR, DataError, DataUnavailable, NotEntitled
-from wsb_snake.core.clock import from_eastern
+from wsb_snake.collectors import alpaca_wire as wire
+from wsb_snake.collectors.budgets import Meter, Stopwatch
+from wsb_snake.collectors.sources import BAR, DataError, DataUnavailable, NotEntitled
+from wsb_snake.core.clock import Clock, from_eastern
 from wsb_snake.core.lanes import Lanes
-from wsb_snake.core.occ import parse
-from wsb_snake.core.transport import Budget, Clients, Transport
-from wsb_snake.core.types import Bar, ChainRow, Quote
+from wsb_snake.core.transport import Clients, Transport
+from wsb_snake.core.types import Bar, ChainRow, Headline, Quote
 from wsb_snake.core.vendor_stream import SOCKET, StreamState, StreamThread, bounded_start
-from wsb_snake.core.wire import mapping, moment, number, real, rows, text
+from wsb_snake.core.wire import mapping, rows, text
 
 REQUESTS_A_MINUTE = 200
-RESERVED_FOR_QUOTES = 80
+CAN_WAIT = 100
+"""Half of them: the rest is for the quotes that exits are decided on."""
+
 QUOTES_A_REQUEST = 100
+HEADLINES = 100
 RESUBSCRIBE_S = 5.0
 
-Row = Mapping[str, Any]
+C = TypeVar("C", StockHistoricalDataClient, OptionHistoricalDataClient, NewsClient)
 
 _MINUTE = TimeFrame(1, TimeFrameUnit.Minute)
 _DAY = TimeFrame(1, TimeFrameUnit.Day)
@@ -47,7 +57,7 @@ class AlpacaData:
     """Implements ``Source``. Safe from any lane: each call borrows a client of its own.
 
     ``data_url`` has no version path. The free plan's rate limit is kept by refusing (DataUnavailable)
-    what can wait once the share reserved for option quotes is touched.
+    what can wait once its share is spent.
     """
 
     def __init__(
@@ -61,25 +71,29 @@ class AlpacaData:
         transport: Transport,
     ) -> None:
         self.name = f"alpaca {stock_feed}"
-        self._clock = lanes.clock
         self._stock_feed = DataFeed(stock_feed)
         self._option_feed = OptionsFeed(option_feed)
-        self._budget = Budget(REQUESTS_A_MINUTE, RESERVED_FOR_QUOTES)
+        self._meter = meter = Meter(REQUESTS_A_MINUTE, CAN_WAIT, lanes.clock)
 
-        def stocks() -> StockHistoricalDataClient:
+        def stocks() -> _Paced[StockHistoricalDataClient]:
             made = StockHistoricalDataClient(key, secret, raw_data=True, url_override=data_url)
-            made._retry = 0  # the constructor takes no such argument
-            transport.session_for(made._session)
-            return made
+            return _Paced(made, meter, lanes.clock, transport)
 
-        def options() -> OptionHistoricalDataClient:
+        def options() -> _Paced[OptionHistoricalDataClient]:
             made = OptionHistoricalDataClient(key, secret, raw_data=True, url_override=data_url)
-            made._retry = 0
-            transport.session_for(made._session)
-            return made
+            return _Paced(made, meter, lanes.clock, transport)
+
+        def news() -> _Paced[NewsClient]:
+            made = NewsClient(key, secret, raw_data=True, url_override=data_url)
+            return _Paced(made, meter, lanes.clock, transport)
 
         self._stocks = Clients(stocks)
         self._options = Clients(options)
+        self._news = Clients(news)
+
+    @property
+    def sent(self) -> int:
+        return self._meter.sent
 
     def bars(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> dict[str, list[Bar]]:
         found = self._bars(symbols, _MINUTE, start, end - BAR)
@@ -102,10 +116,11 @@ class AlpacaData:
             feed=self._stock_feed,
             adjustment=Adjustment.SPLIT,
         )
-        self._take(urgent=False)
-        with _failures(), self._stocks.lend() as client:
-            answer = mapping(client.get_stock_bars(request))
-            return {symbol: [_bar(symbol, row) for row in rows(answer.get(symbol, []))] for symbol in symbols}
+        with _failures(), self._stocks.lend() as paced:
+            answer = mapping(paced.begin(urgent=False).get_stock_bars(request))
+            return {
+                symbol: [wire.bar(symbol, row) for row in rows(answer.get(symbol, []))] for symbol in symbols
+            }
 
     def option_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
         found: dict[str, Quote] = {}
@@ -113,37 +128,73 @@ class AlpacaData:
             request = OptionLatestQuoteRequest(
                 symbol_or_symbols=list(symbols[first : first + QUOTES_A_REQUEST]), feed=self._option_feed
             )
-            self._take(urgent=True)
-            with _failures(), self._options.lend() as client:
-                answer = mapping(client.get_option_latest_quote(request))
+            with _failures(), self._options.lend() as paced:
+                answer = mapping(paced.begin(urgent=True).get_option_latest_quote(request))
             found.update(
                 (symbol, quote)
                 for symbol, row in answer.items()
-                if (quote := _quote_or_none(symbol, row)) is not None
+                if (quote := wire.quote_or_none(symbol, row)) is not None
             )
         return found
 
-    def chain(self, underlying: str, expiry: date, low: Decimal, high: Decimal) -> tuple[ChainRow, ...]:
+    def chain(
+        self, underlying: str, first: date, last: date, low: Decimal, high: Decimal
+    ) -> tuple[ChainRow, ...]:
         request = OptionChainRequest(
             underlying_symbol=underlying,
             feed=self._option_feed,
-            expiration_date=expiry,
+            expiration_date=first if first == last else None,
+            expiration_date_gte=None if first == last else first,
+            expiration_date_lte=None if first == last else last,
             strike_price_gte=float(low),
             strike_price_lte=float(high),
         )
-        self._take(urgent=False)
-        with _failures(), self._options.lend() as client:
-            answer = mapping(client.get_option_chain(request))
-        found = (_chain_row_or_none(symbol, row) for symbol, row in sorted(answer.items()))
+        with _failures(), self._options.lend() as paced:
+            answer = mapping(paced.begin(urgent=False).get_option_chain(request))
+        found = (wire.chain_row_or_none(symbol, row) for symbol, row in sorted(answer.items()))
         return tuple(row for row in found if row is not None and row.contract.underlying == underlying)
+
+    def news(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> tuple[Headline, ...]:
+        """At most ``HEADLINES``, of all symbols together; those that cannot be read are left out."""
+        request = NewsRequest(symbols=",".join(symbols), start=start, end=end, sort="desc", limit=HEADLINES)
+        with _failures(), self._news.lend() as paced:
+            answer = mapping(paced.begin(urgent=False).get_news(request))
+            found = [wire.headline_or_none(row) for row in rows(answer.get("news"))]
+        return tuple(item for item in found if item is not None)
 
     def vix(self) -> float | None:
         """Alpaca has no indices."""
         return None
 
-    def _take(self, *, urgent: bool) -> None:
-        if not self._budget.take(self._clock.monotonic(), urgent):
-            raise DataUnavailable(f"our own limit: {REQUESTS_A_MINUTE - RESERVED_FOR_QUOTES} calls a minute")
+
+class _Paced(Generic[C]):
+    """One of alpaca-py's clients, on our transport and without retries.
+
+    It fetches the pages of an answer by itself: each of them passes the budget here, and all together
+    have the time of one call.
+    """
+
+    def __init__(self, client: C, meter: Meter, clock: Clock, transport: Transport) -> None:
+        client._retry = 0  # the constructors take no such argument
+        transport.session_for(client._session)
+        self._client: C = client
+        self._clock = clock
+        self._urgent = False
+        self._time = Stopwatch(clock)
+        fetch = client.get
+
+        def page(path: str, data: Any = None, **more: Any) -> Any:
+            self._time.must_go_on()
+            meter.must_take(urgent=self._urgent)
+            return fetch(path, data, **more)
+
+        client.get = page  # type: ignore[method-assign]
+
+    def begin(self, *, urgent: bool) -> C:
+        """The client, for one call."""
+        self._urgent = urgent
+        self._time = Stopwatch(self._clock)
+        return self._client
 
 
 @contextlib.contextmanager
@@ -165,62 +216,6 @@ def _refusal(status: int, body: str) -> DataError:
         return DataUnavailable(f"HTTP {status} without a readable answer")
     kind = NotEntitled if status in (401, 403, 409) else DataUnavailable
     return kind(f"HTTP {status}: {message}")
-
-
-def _bar(symbol: str, row: Row) -> Bar:
-    close = real(row.get("c"))
-    return Bar(
-        symbol=symbol,
-        start=moment(row.get("t")),
-        open=real(row.get("o")),
-        high=real(row.get("h")),
-        low=real(row.get("l")),
-        close=close,
-        volume=real(row.get("v")),
-        vwap=real(row.get("vw", close)),
-    )
-
-
-def _quote(symbol: str, row: Row) -> Quote:
-    stamp: Any = row.get("t")
-    return Quote(
-        symbol=symbol,
-        bid=number(row.get("bp")),
-        ask=number(row.get("ap")),
-        bid_size=int(number(row.get("bs"))),
-        ask_size=int(number(row.get("as"))),
-        at=stamp.to_datetime() if hasattr(stamp, "to_datetime") else moment(stamp),  # msgpack's or JSON's
-    )
-
-
-def _quote_or_none(symbol: str, row: object) -> Quote | None:
-    """A quote that cannot be read is no quote; it must not take the others of the request with it."""
-    try:
-        return _quote(symbol, mapping(row))
-    except ValueError:
-        return None
-
-
-def _chain_row_or_none(symbol: str, row: object) -> ChainRow | None:
-    """A contract that cannot be read is left out: it cannot be traded either."""
-    try:
-        return _chain_row(symbol, mapping(row))
-    except ValueError:
-        return None
-
-
-def _chain_row(symbol: str, row: Row) -> ChainRow:
-    """Greeks, volatility and bars are often absent, above all on the last day."""
-    delta = mapping(row.get("greeks") or {}).get("delta")
-    volatility = row.get("impliedVolatility")
-    volume = mapping(row.get("dailyBar") or {}).get("v")
-    return ChainRow(
-        contract=parse(symbol),
-        quote=_quote_or_none(symbol, row.get("latestQuote")),
-        implied_volatility=None if volatility is None else real(volatility),
-        delta=None if delta is None else real(delta),
-        volume=None if volume is None else int(real(volume)),
-    )
 
 
 class OptionQuoteStream:
@@ -346,7 +341,7 @@ class _QuoteSocket(OptionDataStream):
 
     async def _take(self, message: Any) -> None:
         try:
-            quote = _quote(text(message.get("S")), message)
+            quote = wire.quote(text(message.get("S")), message)
         except ValueError as error:
             self._on_malformed(f"{error}: {str(message)[:500]}")
             return

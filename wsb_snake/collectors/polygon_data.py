@@ -1,4 +1,4 @@
-"""Market data from Polygon (now Massive): the fallback for bars and chains, and the VIX.
+"""Market data from Polygon (now Massive): the fallback for bars, chains and news; open interest, the VIX.
 
 The client builds the paths and the authorisation; its answers are decoded here, because it returns an
 empty list for a 200 that is not JSON, which is no way to say "no trades". Its pools are replaced by our
@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -19,17 +19,19 @@ import requests
 from polygon import RESTClient
 from polygon.exceptions import BadResponse
 
-from wsb_snake.collectors.market_data import BAR, DataError, DataUnavailable, NotEntitled
+from wsb_snake.collectors import polygon_wire as wire
+from wsb_snake.collectors.budgets import Meter, Stopwatch
+from wsb_snake.collectors.sources import BAR, DataError, DataUnavailable, NotEntitled
 from wsb_snake.core.lanes import Lanes
-from wsb_snake.core.occ import parse
-from wsb_snake.core.transport import Budget, Clients, PolygonPool, Transport
-from wsb_snake.core.types import Bar, ChainRow, Quote
-from wsb_snake.core.wire import mapping, number, real, rows, text
+from wsb_snake.core.transport import Clients, PolygonPool, Transport
+from wsb_snake.core.types import Bar, ChainRow, Headline, Quote
+from wsb_snake.core.wire import mapping, real, text
 
 REQUESTS_A_MINUTE = MappingProxyType({"free": 5, "starter": 3000, "developer": 3000, "advanced": 3000})
 CHAIN_PAGE = 250
 MAX_BARS = 50_000
 MAX_PAGES = 20
+HEADLINES = 1000
 VIX = "I:VIX"
 
 Row = Mapping[str, Any]
@@ -47,7 +49,7 @@ class PolygonData:
     def __init__(self, key: str, base_url: str, plan: str, lanes: Lanes, transport: Transport) -> None:
         self._clock = lanes.clock
         self._plan = plan
-        self._budget = Budget(REQUESTS_A_MINUTE[plan], 0)
+        self._meter = Meter(REQUESTS_A_MINUTE[plan], REQUESTS_A_MINUTE[plan], lanes.clock)
         logging.getLogger("RESTClient").handlers.clear()  # it would write to standard output
 
         def client() -> tuple[RESTClient, PolygonPool]:
@@ -56,6 +58,10 @@ class PolygonData:
             return made, pool
 
         self._clients = Clients(client)
+
+    @property
+    def sent(self) -> int:
+        return self._meter.sent
 
     def bars(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> dict[str, list[Bar]]:
         found = self._bars(symbols, "minute", _milliseconds(start), _milliseconds(end - BAR))
@@ -70,67 +76,97 @@ class PolygonData:
     def _bars(
         self, symbols: tuple[str, ...], span: str, start: int | str, end: int | str
     ) -> dict[str, list[Bar]]:
+        """What is fetched counts, also when a later symbol fails or the time is over."""
         found: dict[str, list[Bar]] = {}
+        time = Stopwatch(self._clock)
         for symbol in symbols:
-            if not self._take():
+            if time.over or not self._meter.take():
                 break
-
-            def ask(client: Any, ticker: str = symbol) -> Any:
-                return client.get_aggs(
-                    ticker, 1, span, start, end, adjusted=True, sort="asc", limit=MAX_BARS, raw=True
-                )
-
-            with _unreadable():
-                found[symbol] = [_bar(symbol, row) for row in _results(self._answer(ask))]
+            try:
+                found[symbol] = self._bars_of(symbol, span, start, end)
+            except DataError:
+                if not found:
+                    raise
+                break
         return found
+
+    def _bars_of(self, symbol: str, span: str, start: int | str, end: int | str) -> list[Bar]:
+        def ask(client: Any) -> Any:
+            return client.get_aggs(
+                symbol, 1, span, start, end, adjusted=True, sort="asc", limit=MAX_BARS, raw=True
+            )
+
+        answer = self._answer(ask)
+        if answer.get("next_url"):
+            raise DataUnavailable(f"more than {MAX_BARS} bars of {symbol} were asked for")
+        with _unreadable():
+            return [wire.bar(symbol, row) for row in wire.results(answer)]
 
     def option_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
         """Never: what the executor acts on are quotes of the broker's own feed."""
         raise NotEntitled("option quotes are not taken from Polygon")
 
-    def chain(self, underlying: str, expiry: date, low: Decimal, high: Decimal) -> tuple[ChainRow, ...]:
+    def chain(
+        self, underlying: str, first: date, last: date, low: Decimal, high: Decimal
+    ) -> tuple[ChainRow, ...]:
         """Quotes below the advanced plan are delayed or absent; their time stamps say so."""
         if self._plan == "free":
             raise NotEntitled("the free plan has no option chains")
         asked: dict[str, Any] = {
-            "expiration_date": expiry.isoformat(),
+            **_expiries(first, last),
             "strike_price.gte": float(low),
             "strike_price.lte": float(high),
             "limit": CHAIN_PAGE,
         }
         found: list[ChainRow] = []
+        time = Stopwatch(self._clock)
         for _ in range(MAX_PAGES):
-            self._must_take()
+            time.must_go_on()
+            self._meter.must_take()
 
             def ask(client: Any, params: dict[str, Any] = asked) -> Any:
                 return client.list_snapshot_options_chain(underlying, params=dict(params), raw=True)
 
             answer = self._answer(ask)
             with _unreadable():
-                found.extend(_chain_row(row) for row in _results(answer))
-            cursor = parse_qs(urlsplit(str(answer.get("next_url") or "")).query).get("cursor")
+                found.extend(wire.chain_row(row) for row in wire.results(answer))
+            cursor = cursor_of(answer)
             if not cursor:
                 return tuple(found)
-            asked = {"cursor": cursor[0]}
+            asked = {"cursor": cursor}
         raise DataUnavailable(f"the chain of {underlying} has more than {MAX_PAGES} pages")
+
+    def news(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> tuple[Headline, ...]:
+        """One request: the newest of all tickers, of which those count that name one of ``symbols``."""
+        self._meter.must_take()
+
+        def ask(client: Any) -> Any:
+            return client.list_ticker_news(
+                published_utc_gte=_rfc3339(start),
+                published_utc_lte=_rfc3339(end),
+                sort="published_utc",
+                order="desc",
+                limit=HEADLINES,
+                raw=True,
+            )
+
+        answer = self._answer(ask)
+        wanted = frozenset(symbols)
+        with _unreadable():
+            found = [wire.headline_or_none(row) for row in wire.results(answer)]
+        return tuple(item for item in found if item is not None and not wanted.isdisjoint(item.symbols))
 
     def vix(self) -> float | None:
         """Raises NotEntitled where the plan has no indices."""
-        self._must_take()
+        self._meter.must_take()
+        answer = self._answer(lambda client: client.get_snapshot_indices([VIX], raw=True))
         with _unreadable():
-            for row in _results(self._answer(lambda client: client.get_snapshot_indices([VIX], raw=True))):
+            for row in wire.results(answer):
                 if row.get("ticker") == VIX and not row.get("error"):
                     return real(row.get("value"))
                 if row.get("error") == "NOT_ENTITLED":
                     raise NotEntitled(f"{VIX}: {row.get('message')}")
         raise DataUnavailable(f"Polygon's answer has no {VIX}")
-
-    def _take(self) -> bool:
-        return self._budget.take(self._clock.monotonic(), urgent=False)
-
-    def _must_take(self) -> None:
-        if not self._take():
-            raise DataUnavailable(f"our own limit: {REQUESTS_A_MINUTE[self._plan]} calls a minute")
 
     def _answer(self, ask: Callable[[Any], Any]) -> Row:
         """The decoded body of one request."""
@@ -149,10 +185,9 @@ class PolygonData:
         return answer
 
 
-def _results(answer: Row) -> list[Row]:
-    """An answer without results is empty only when it says so."""
-    results = answer.get("results")
-    return [] if results is None and answer.get("resultsCount") == 0 else rows(results)
+def cursor_of(answer: Row) -> str:
+    """What leads to the next page; empty on the last one."""
+    return parse_qs(urlsplit(str(answer.get("next_url") or "")).query).get("cursor", [""])[0]
 
 
 @contextlib.contextmanager
@@ -173,54 +208,15 @@ def _refusal(status: int, body: str) -> DataError:
     return kind(f"HTTP {status}: {message}")
 
 
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
-def _bar(symbol: str, row: Row) -> Bar:
-    close = real(row.get("c"))
-    return Bar(
-        symbol=symbol,
-        start=datetime.fromtimestamp(real(row.get("t")) / 1000, UTC),
-        open=real(row.get("o")),
-        high=real(row.get("h")),
-        low=real(row.get("l")),
-        close=close,
-        volume=real(row.get("v")),
-        vwap=real(row.get("vw", close)),
-    )
+def _rfc3339(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _symbol(ticker: object) -> str:
-    return text(ticker).removeprefix("O:")
-
-
-def _quote(symbol: str, row: Row) -> Quote | None:
-    """From ``last_quote``, whose time stamp is in nanoseconds; plans without quotes lack it."""
-    last = row.get("last_quote")
-    if not isinstance(last, dict) or not last.get("last_updated"):
-        return None
-    return Quote(
-        symbol=symbol,
-        bid=number(last.get("bid")),
-        ask=number(last.get("ask")),
-        bid_size=int(number(last.get("bid_size", 0))),
-        ask_size=int(number(last.get("ask_size", 0))),
-        at=datetime.fromtimestamp(real(last["last_updated"]) / 1e9, UTC),
-    )
-
-
-def _chain_row(row: Row) -> ChainRow:
-    contract = parse(_symbol(mapping(row.get("details")).get("ticker")))
-    volatility = row.get("implied_volatility")
-    delta = mapping(row.get("greeks") or {}).get("delta")
-    interest = row.get("open_interest")
-    volume = mapping(row.get("day") or {}).get("volume")
-    return ChainRow(
-        contract=contract,
-        quote=_quote(contract.symbol, row),
-        implied_volatility=None if volatility is None else real(volatility),
-        delta=None if delta is None else real(delta),
-        open_interest=None if interest is None else int(real(interest)),
-        volume=None if volume is None else int(real(volume)),
-    )
+def _expiries(first: date, last: date) -> dict[str, str]:
+    if first == last:
+        return {"expiration_date": first.isoformat()}
+    return {"expiration_date.gte": first.isoformat(), "expiration_date.lte": last.isoformat()}

@@ -1,4 +1,4 @@
-"""The routes of Alpaca's market data API: option quotes and chains, stock bars, quotes and trades.
+"""The routes of Alpaca's market data API: option quotes and chains, stock bars, quotes and trades, news.
 
 Quotes pass through the exchange's faults; a feed is not told apart (``indicative`` gives the same
 quotes as ``opra``). Only bars that have ended are served.
@@ -11,6 +11,7 @@ from typing import Any
 from wsb_snake.core.clock import eastern_date, from_eastern
 from wsb_snake.core.pricing import greeks, price, years_to_expiry
 from wsb_snake.core.types import Bar, Contract, Quote, Right
+from wsb_snake.sim import alpaca_news
 from wsb_snake.sim import alpaca_query as read
 from wsb_snake.sim.alpaca_json import (
     Json,
@@ -49,6 +50,7 @@ class MarketDataRoutes:
             ("GET", "/v1beta1/options/quotes/latest"): self._option_quotes,
             ("GET", "/v1beta1/options/snapshots"): self._option_snapshots,
             ("GET", "/v1beta1/options/snapshots/*"): self._option_chain,
+            ("GET", "/v1beta1/news"): lambda request, _: alpaca_news.news(exchange, request),
             ("GET", "/v2/stocks/bars"): self._stock_bars,
             ("GET", "/v2/stocks/quotes/latest"): self._stock_quotes,
             ("GET", "/v2/stocks/trades/latest"): self._stock_trades,
@@ -89,10 +91,10 @@ class MarketDataRoutes:
         limit = read.integer(request.query, "limit", 100, _MAX_SNAPSHOTS)
         left = [row.contract for row in rows if begin is None or row.contract.symbol >= begin]
         following = read.token(left[limit].symbol) if len(left) > limit else None
-        shown = {contract.symbol: self._snapshot(contract) for contract in left[:limit]}
+        shown = {contract.symbol: self.snapshot(contract) for contract in left[:limit]}
         return _ok({"snapshots": shown, "next_page_token": following})
 
-    def _snapshot(self, contract: Contract) -> Json:
+    def snapshot(self, contract: Contract) -> Json:
         """Without volatility and greeks where the market has none, as at Alpaca."""
         now, symbol = self._exchange.clock.now(), contract.symbol
         shape: Json = {}

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wsb_snake.core.occ import build, parse
-from wsb_snake.core.types import Bar, Quote, Right
+from wsb_snake.core.types import Bar, Headline, Quote, Right
 from wsb_snake.sim.chains import ListedContract
 from wsb_snake.sim.dice import Dice
 from wsb_snake.sim.drillable import Drillable
@@ -96,6 +96,9 @@ class DrillMarket(Drillable):
 
     def vix(self, at: datetime) -> float:
         return 17.0
+
+    def headlines(self, start: datetime, end: datetime) -> tuple[Headline, ...]:
+        return ()
 
     def settlement(self, underlying: str) -> float:
         return self.spot(underlying, self.session.close)

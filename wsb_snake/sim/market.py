@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from wsb_snake.core.clock import eastern_date, from_eastern
-from wsb_snake.core.types import Bar, Quote
+from wsb_snake.core.types import Bar, Headline, Quote
 from wsb_snake.sim.chains import (
     IMPLIED_OVER_REAL,
     Chain,
@@ -17,6 +17,7 @@ from wsb_snake.sim.chains import (
     mixed,
     variance_ahead,
 )
+from wsb_snake.sim.news import Newsroom
 from wsb_snake.sim.paths import (
     FIRST_DAY,
     MINUTE_S,
@@ -103,6 +104,10 @@ class Market(Protocol):
 
     def vix(self, at: datetime) -> float: ...
 
+    def headlines(self, start: datetime, end: datetime) -> tuple[Headline, ...]:
+        """What was published from ``start`` to ``end``, oldest first; later days are not known."""
+        ...
+
     def settlement(self, underlying: str) -> float:
         """Official close of the day, dollars."""
         ...
@@ -130,6 +135,7 @@ class SeededMarket:
         self._names = {name.symbol: name for name in UNIVERSE}
         self._stocks: dict[str, _Stock] = {}
         self._seed = seed
+        self._newsroom = Newsroom(seed, day, self._tide.factor, self._own)
 
     def symbols(self) -> tuple[str, ...]:
         return tuple(self._names)
@@ -174,8 +180,15 @@ class SeededMarket:
         now = self.spot("SPY", at) if day == self.day else self._stock("SPY").close_on(day)
         return round(level * exp(-_VIX_LEVERAGE * log(now / before)), 2)
 
+    def headlines(self, start: datetime, end: datetime) -> tuple[Headline, ...]:
+        return self._newsroom.headlines(start, end)
+
     def settlement(self, underlying: str) -> float:
         return self._stock(underlying).tape.close
+
+    def _own(self, name: Name) -> Factor:
+        """What moves ``name`` alone."""
+        return Factor(self._seed, name.symbol, name.own_vol, _OWN_SWING, self.day)
 
     def _stock(self, symbol: str) -> "_Stock":
         stock = self._stocks.get(symbol)

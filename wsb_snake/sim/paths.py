@@ -132,11 +132,18 @@ class Factor:
         late = np.clip((x - _LATE_FROM) / (1 - _LATE_FROM), 0.0, 1.0) ** 1.2
         way = sd * float(self._drift[index]) * (late if kind == Kind.LATE else x)
         way += sd * float(self._bend[index]) * _hump(x, 0.25 + 0.5 * place)
-        if kind == Kind.NEWS:
-            news = (int((0.08 + 0.75 * place) * minutes * MINUTE_S) | 1, sd * float(self._jump[index]))
+        if (news := self.news(day, minutes)) is not None:
             way += _steps((news,), minutes)
             hops = (*hops, news)
         return Intraday(self.opens[index] + way + noise, sds, tuple(sorted(hops)))
+
+    def news(self, day: date, minutes: int) -> tuple[int, float] | None:
+        """On a news day of so many ``minutes`` the second of the jump and its size; None on another."""
+        index = weekday_index(day)
+        if self._kinds[index] != Kind.NEWS:
+            return None
+        second = int((0.08 + 0.75 * float(self._place[index])) * minutes * MINUTE_S) | 1
+        return second, float(self.sds[index]) * sqrt(INTRADAY_SHARE) * float(self._jump[index])
 
 
 def combine(price: float, parts: tuple[tuple[float, Intraday], ...]) -> Intraday:

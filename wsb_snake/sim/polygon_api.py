@@ -2,7 +2,7 @@
 
 Paths, result keys and units are those that polygon-api-client 1.16.3 asks for: bars are stamped in
 milliseconds, quotes and snapshots in nanoseconds. The plan served is entitled to everything but
-single trades and quotes (``/v3/trades``, ``/v3/quotes``, ``/v2/last/trade``). There is no news.
+single trades and quotes (``/v3/trades``, ``/v3/quotes``, ``/v2/last/trade``).
 """
 
 import json
@@ -18,6 +18,7 @@ from wsb_snake.core.types import CONTRACT_SHARES, Bar, Quote
 from wsb_snake.sim.api import ApiReply, ApiRequest
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.paths import FIRST_DAY
+from wsb_snake.sim.polygon_news import PolygonNews
 from wsb_snake.sim.polygon_options import (
     HOST,
     Json,
@@ -66,7 +67,7 @@ class PolygonApi:
                 (rf"/v3/reference/options/contracts/{ticker}", options.one_contract),
                 (r"/v1/marketstatus/now", self._status_now),
                 (r"/v1/marketstatus/upcoming", self._status_upcoming),
-                (r"/v2/reference/news", lambda _: {"results": []}),
+                (r"/v2/reference/news", PolygonNews(exchange).items),
             )
         )
 

@@ -64,10 +64,10 @@ class PolygonOptions:
         self._listed: dict[str, list[_Listed]] = {}
 
     def chain(self, query: Params, underlying: str) -> Json:
-        query, offset = _resumed(query)
+        query, offset = resumed(query)
         rows = self._select([underlying], query)
         limit = page_limit(query, 10, 250)
-        more = _next_url(f"/v3/snapshot/options/{underlying}", query, offset + limit, rows)
+        more = next_url(f"/v3/snapshot/options/{underlying}", query, offset + limit, len(rows))
         return {"results": [self._snapshot(row) for row in rows[offset : offset + limit]]} | more
 
     def one_of_chain(self, _: Params, underlying: str, ticker: str) -> Json:
@@ -77,11 +77,11 @@ class PolygonOptions:
         return {"results": self._snapshot(row)}
 
     def contracts(self, query: Params) -> Json:
-        query, offset = _resumed(query)
+        query, offset = resumed(query)
         asked = query.get("underlying_ticker")
         rows = self._select([asked] if asked else self._market.symbols(), query)
         limit = page_limit(query, 10, 1000)
-        more = _next_url("/v3/reference/options/contracts", query, offset + limit, rows)
+        more = next_url("/v3/reference/options/contracts", query, offset + limit, len(rows))
         return {"results": [_reference(row) for row in rows[offset : offset + limit]]} | more
 
     def one_contract(self, _: Params, ticker: str) -> Json:
@@ -239,15 +239,15 @@ def _number(text: str) -> float:
         raise bad_request(f"{text} is not a number.") from None
 
 
-def _next_url(path: str, query: Params, offset: int, rows: list[ListedContract]) -> Json:
-    """The key ``next_url`` while rows remain; its cursor carries the whole query."""
-    if offset >= len(rows):
+def next_url(path: str, query: Params, offset: int, rows: int) -> Json:
+    """The key ``next_url`` while some of the ``rows`` remain; its cursor carries the whole query."""
+    if offset >= rows:
         return {}
     cursor = base64.urlsafe_b64encode(json.dumps([query, offset]).encode()).decode()
     return {"next_url": f"{HOST}{path}?cursor={cursor}"}
 
 
-def _resumed(query: Params) -> tuple[Params, int]:
+def resumed(query: Params) -> tuple[Params, int]:
     """The query that a cursor continues, and how many rows were given already."""
     if "cursor" not in query:
         return query, 0

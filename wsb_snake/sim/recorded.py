@@ -23,7 +23,7 @@ import numpy as np
 from wsb_snake.core import occ
 from wsb_snake.core.clock import from_eastern
 from wsb_snake.core.pricing import implied_volatility, years_to_expiry
-from wsb_snake.core.types import Bar, Contract, Quote, Right
+from wsb_snake.core.types import Bar, Contract, Headline, Quote, Right
 from wsb_snake.sim.chains import key_of, mixed
 from wsb_snake.sim.market import ListedContract, SeededMarket
 from wsb_snake.sim.paths import MINUTE_S, Intraday, bridge, minute_volumes, stream, to_cents, variance_shape
@@ -150,6 +150,10 @@ class RecordedMarket:
     def vix(self, at: datetime) -> float:
         """The seeded market's at the previous close: the chains hold no volatility of a month."""
         return self._past.vix(min(at, self.session.open - timedelta(hours=6)))
+
+    def headlines(self, start: datetime, end: datetime) -> tuple[Headline, ...]:
+        """None: what was in the papers of that day is not recorded."""
+        return ()
 
     def settlement(self, underlying: str) -> float:
         """The close the seeded path comes to: the files end some minutes before it."""

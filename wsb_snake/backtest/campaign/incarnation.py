@@ -11,7 +11,8 @@ from wsb_snake.backtest.campaign.disk import Crashes, Disk
 from wsb_snake.backtest.campaign.drill_chat import DrillChat
 from wsb_snake.backtest.campaign.stream_wire import StreamWire
 from wsb_snake.backtest.embedded import embedded_settings
-from wsb_snake.backtest.sim_broker import SimBroker, SimQuoteFeed, SimSource
+from wsb_snake.backtest.sim_broker import SimBroker, SimQuoteFeed
+from wsb_snake.backtest.sim_source import SimSource
 from wsb_snake.collectors.market_data import MarketData
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.hub import Hub

@@ -1,0 +1,115 @@
+"""The bars of the session under way, each fetched once.
+
+One window a source, so that what a view shows always comes from one feed: volumes of two feeds do not
+compare. A request asks only for what ended since the last one, and for one bar more, because the newest
+bar may still have been missing or unfinished then.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+
+from wsb_snake.collectors.sources import BAR, DataUnavailable, Source
+from wsb_snake.core.calendar import Session
+from wsb_snake.core.types import Bar
+
+
+@dataclass(frozen=True, slots=True)
+class BarsView:
+    """The session so far. ``bars`` holds the symbols that are complete up to ``as_of``; ``missing`` the
+    others that were asked for. A minute without a bar had no trade on this feed, or its bar is late.
+    ``degraded`` says that they are the fallback's."""
+
+    feed: str
+    degraded: bool
+    as_of: datetime
+    bars: Mapping[str, tuple[Bar, ...]]
+    missing: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Window:
+    """One feed's bars of one session; ``through`` is the moment up to which a symbol was fetched."""
+
+    day: date
+    bars: dict[str, tuple[Bar, ...]] = field(default_factory=dict)
+    through: dict[str, datetime] = field(default_factory=dict)
+
+
+class SessionBars:
+    """Safe from several lanes; the lock is never held across a call to a source."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._windows: dict[str, _Window] = {}
+        self._newest: datetime | None = None
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest bar of the session ended."""
+        return self._newest
+
+    def last(self, symbol: str) -> Bar | None:
+        """The newest bar of ``symbol`` on any feed."""
+        with self._lock:
+            bars = [window.bars[symbol][-1] for window in self._windows.values() if window.bars.get(symbol)]
+        return max(bars, key=lambda bar: bar.start, default=None)
+
+    def view(
+        self, source: Source, symbols: tuple[str, ...], session: Session, end: datetime, *, degraded: bool
+    ) -> BarsView:
+        """All of ``symbols`` up to ``end``, a whole minute. Raises DataError when nothing came."""
+        with self._lock:
+            window = self._windows.get(source.name)
+            if window is None or window.day != session.day:
+                window = self._windows[source.name] = _Window(session.day)
+            if self._newest is not None and self._newest <= session.open:
+                self._newest = None  # of an earlier session
+            wanted = _by_start(window, symbols, session.open, end)
+        for start, group in wanted:
+            answer = source.bars(tuple(group), start, end)
+            with self._lock:
+                self._merge(window, answer, end)
+        with self._lock:
+            fresh = {s: window.bars[s] for s in symbols if s in window.through and window.through[s] >= end}
+        if symbols and not fresh and end > session.open:
+            raise DataUnavailable("none of the symbols could be fetched within the budget")
+        return BarsView(
+            feed=source.name,
+            degraded=degraded,
+            as_of=end,
+            bars=MappingProxyType(fresh),
+            missing=frozenset(symbols) - fresh.keys(),
+        )
+
+    def _merge(self, window: _Window, answer: Mapping[str, list[Bar]], end: datetime) -> None:
+        for symbol, bars in answer.items():
+            window.bars[symbol] = _joined(window.bars.get(symbol, ()), bars)
+            window.through[symbol] = max(end, window.through.get(symbol, end))
+            if bars and (self._newest is None or bars[-1].start + BAR > self._newest):
+                self._newest = bars[-1].start + BAR
+
+
+def _by_start(
+    window: _Window, symbols: tuple[str, ...], opened: datetime, end: datetime
+) -> list[tuple[datetime, list[str]]]:
+    """What to ask for: symbols that lack the same stretch share a request, the shortest stretch first."""
+    groups: dict[datetime, list[str]] = {}
+    for symbol in symbols:
+        through = window.through.get(symbol)
+        if through is None or through < end:
+            start = opened if through is None else max(opened, through - BAR)
+            groups.setdefault(start, []).append(symbol)
+    return sorted(groups.items(), reverse=True) if end > opened else []
+
+
+def _joined(cached: tuple[Bar, ...], newer: list[Bar]) -> tuple[Bar, ...]:
+    """``cached`` and ``newer`` in order of time; where both have a bar, the newer one counts."""
+    if not newer:
+        return cached
+    cut = bisect_left(cached, newer[0].start, key=lambda bar: bar.start)
+    tail = {bar.start: bar for bar in (*cached[cut:], *newer)}
+    return (*cached[:cut], *(tail[start] for start in sorted(tail)))
