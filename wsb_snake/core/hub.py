@@ -178,6 +178,8 @@ class Hub:
     def _let_in(self) -> None:
         if self._settle is not None:
             self._settle()
+        if not self._knocks:  # one that comes this moment is let in at the next turn
+            return
         with self._knock_lock:
             knocks, self._knocks = self._knocks, set()
         for signal in sorted(knocks, key=lambda s: s.name):
