@@ -120,11 +120,11 @@ def boost(source: str, cell: Tally, everything: Tally, of: str, factor: float = 
     doubtful = abs(belief.edge) <= CREDIBLE_Z * belief.sd
     full = 0.0 if doubtful else max(-MAX_POINTS, min(MAX_POINTS, belief.edge * POINTS_PER_R))
     points = round(full * factor, 1)
-    why = f"{points:+.1f} from {cell.trades} trades {of}, shrunk to {belief.kept:.0%}"
+    why = f"{points:+.1f} from {cell.trades} trades {of}, shrunk to {belief.kept * 100:.0f} %"
     if doubtful:
         why = f"0 from {cell.trades} trades {of}: their edge of {belief.edge:+.2f} R is in doubt"
     elif factor < 1:
-        why += f", {factor:.0%} of it in a new regime"
+        why += f", {factor * 100:.0f} % of it in a new regime"
     return Boost(source, points, cell.trades, why, cell.trades >= MIN_TO_LIFT and belief.own > 0)
 
 

@@ -15,8 +15,9 @@ from wsb_snake.db.values import instant
 
 FAMILY = "family"
 WINDOW = "window"
+REGIME = "regime"
 SETTLING = "regime_settling"
-"""Names in a signal's evidence: its family, its pattern window, and whether the regime was new."""
+"""Names in a signal's evidence: its family, its pattern window, the regime, and whether that was new."""
 
 _QUERY = (
     "SELECT outcomes.*, signals.at AS signal_at, signals.evidence AS evidence"
@@ -42,14 +43,21 @@ class Fact:
 
 def fact_of(conn: sqlite3.Connection, position_id: str) -> Fact | None:
     """The fact about a position, or None when it has no outcome."""
-    row = _cursor(conn).execute(f"{_QUERY} WHERE position_id = ?", (position_id,)).fetchone()
+    row = _cursor(conn).execute(f"{_QUERY} WHERE outcomes.position_id = ?", (position_id,)).fetchone()
     return None if row is None else _fact(row)
 
 
 def facts_between(conn: sqlite3.Connection, first: str, last: str) -> list[Fact]:
     """The facts closed from ``first`` to ``last``, both inclusive and as ``instant_text``, in order."""
-    query = f"{_QUERY} WHERE closed_at >= ? AND closed_at <= ? ORDER BY closed_at, position_id"
+    query = f"{_QUERY} WHERE closed_at >= ? AND closed_at <= ? ORDER BY closed_at, outcomes.position_id"
     return [_fact(row) for row in _cursor(conn).execute(query, (first, last))]
+
+
+def regime_of(conn: sqlite3.Connection, signal_id: str | None) -> str | None:
+    """The regime in which a signal was given; None where its row does not say."""
+    row = conn.execute("SELECT evidence FROM signals WHERE signal_id = ?", (signal_id,)).fetchone()
+    band = None if row is None else _evidence(row[0]).get(REGIME)
+    return band if isinstance(band, str) else None
 
 
 def number(value: object) -> float | None:

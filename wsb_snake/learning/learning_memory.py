@@ -12,7 +12,7 @@ the order in which they arrived.
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -44,7 +44,7 @@ REPORT = "report "
 class Weights:
     """``raw`` is what the outcomes say, by component; ``mean_r`` the mean net R of the ``trades``."""
 
-    raw: Mapping[str, float] = PRIOR
+    raw: Mapping[str, float] = field(default_factory=lambda: PRIOR)
     trades: int = 0
     mean_r: float = 0.0
 

@@ -56,7 +56,7 @@ class Learnt:
     regime leaves of each boost. Where learning is off nothing is added and the weights are the prior.
     """
 
-    weights: Mapping[str, float] = learning_memory.PRIOR
+    weights: Mapping[str, float] = field(default_factory=lambda: learning_memory.PRIOR)
     version: int = 0
     everything: Tally = field(default_factory=Tally)
     cells: Mapping[str, Tally] = field(default_factory=lambda: MappingProxyType({}))

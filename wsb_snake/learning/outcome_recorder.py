@@ -7,7 +7,7 @@ got a late fill and was closed again has its one outcome written anew.
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from wsb_snake.core.events import Event, EventKind
@@ -16,6 +16,7 @@ from wsb_snake.core.signals import ExitPlan
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.db.records import OutcomeRecord, insert_outcome
 from wsb_snake.db.values import instant, money, money_text
+from wsb_snake.learning.facts import regime_of
 from wsb_snake.learning.fees import CENT, fees, rounded
 from wsb_snake.learning.session_windows import window_of
 
@@ -63,7 +64,10 @@ def record_trade_outcome(
     position = _one(conn, "SELECT * FROM positions WHERE position_id = ?", position_id)
     if position is None:
         raise LookupError(f"no position {position_id}")
-    outcome = _outcome(position, _fills(conn, position_id), exit_fill_price, event_seq)
+    outcome = replace(
+        _outcome(position, _fills(conn, position_id), exit_fill_price, event_seq),
+        regime=regime_of(conn, position["signal_id"]),
+    )
     written = "SELECT * FROM outcomes WHERE position_id = ?"
     _count(conn, _one(conn, written, position_id), -1)  # there is one when the position was closed before
     insert_outcome(conn, outcome)

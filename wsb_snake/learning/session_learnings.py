@@ -55,8 +55,9 @@ def load(path: Path, now: datetime) -> Loaded:
 def save(path: Path, learnings: SessionLearnings) -> None:
     """Replace ``path`` as a whole: a reader, or a crash at any instruction, finds the old or the new.
 
-    Raises OSError when the disk refuses.
+    Its directory is made where it is missing. Raises OSError when the disk refuses.
     """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(asdict(learnings), file, ensure_ascii=False, indent=2, default=date.isoformat)
