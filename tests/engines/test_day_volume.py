@@ -58,8 +58,10 @@ def test_what_lies_before_the_open_does_not_count() -> None:
 
 
 def test_a_missing_minute_is_not_the_end_of_the_session() -> None:
-    thin = [tape[:140] + tape[165:] for tape in sessions_of(5, 1000)]
-    assert usual(thin) == 140 * 1000
+    thin = [tape[:100] + tape[250:] for tape in sessions_of(5, 1000)]
+    assert usual(thin) == 100 * 1000
+    quiet_end = [tape[:250] for tape in sessions_of(5, 1000)]
+    assert usual_so_far(SESSION, OPEN + 380 * MINUTE, quiet_end, (), DAYS, LEAST) == 250 * 1000
 
 
 def test_today_is_not_its_own_usual() -> None:

@@ -34,8 +34,8 @@ _CURVE = (
 )
 """Minutes since the open, share of the session's volume that has traded."""
 _FULL_DAY = _CURVE[-1][0]
-_LULL = timedelta(minutes=30)
-"""Thinly traded names go so long without a trade; a session with nothing later has closed."""
+_HALF_DAY = timedelta(minutes=210)
+"""A session without a bar later than this was a half day: the thinnest name trades in an afternoon."""
 
 
 def usual_share(passed: float) -> float:
@@ -80,11 +80,11 @@ def usual_so_far(
 def _by_then(bars: Sequence[Bar], session: Session, end: datetime) -> float | None:
     """Shares that ``bars`` of an earlier session hold from its open to the time of day of ``end``.
 
-    None where that session was over by then, which its last bar tells.
+    None where that session was a half day and over by then.
     """
     opened = from_eastern(eastern_date(bars[0].start), eastern(session.open).time())
     cut = opened + (end - session.open)
-    if opened >= session.open or bars[-1].start + _LULL < cut:
+    if opened >= session.open or bars[-1].start < opened + _HALF_DAY < cut:
         return None
     first, last = (bisect_left(bars, at, key=_start) for at in (opened, cut))
     return math.fsum(bar.volume for bar in bars[first:last])
