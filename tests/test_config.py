@@ -37,7 +37,7 @@ def test_the_defaults_are_paper_and_the_limits_of_the_design() -> None:
     assert settings.wsb_snake_max_trade_dollars == 1500
     assert settings.wsb_snake_max_trade_equity == Decimal("0.05")
     assert settings.wsb_snake_max_day_dollars == 6000
-    assert settings.wsb_snake_max_engine_dollars == 3000
+    assert settings.wsb_snake_max_engine_dollars == 1500
     assert settings.wsb_snake_max_overnight_dollars == 2000
     assert (settings.wsb_snake_max_positions, settings.wsb_snake_max_overnight_positions) == (5, 1)
     assert settings.wsb_snake_max_ticker_dollars == 2000
@@ -45,6 +45,7 @@ def test_the_defaults_are_paper_and_the_limits_of_the_design() -> None:
     assert settings.wsb_snake_max_daily_loss_equity == Decimal("0.03")
     assert (settings.wsb_snake_max_orders_minute, settings.wsb_snake_max_orders_day) == (6, 60)
     assert settings.wsb_snake_max_entries_per_signal == 2
+    assert settings.wsb_snake_trade_dollars == 500
     assert settings.wsb_snake_scalp_target == Decimal("0.20")
     assert settings.wsb_snake_scalp_stop == Decimal("0.15")
     assert settings.wsb_snake_scalp_minutes == 45

@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     wsb_snake_max_trade_equity: Decimal = Field(Decimal("0.05"), gt=0, le=1)
     wsb_snake_max_day_dollars: Decimal = _money("6000", "10000000", "entry premium of one day, dollars")
     wsb_snake_max_engine_dollars: Decimal = _money(
-        "3000", "10000000", "entry premium of one engine in one day, dollars"
+        "1500", "10000000", "entry premium of one engine in one day, dollars"
     )
     wsb_snake_max_overnight_dollars: Decimal = _money(
         "2000", "10000000", "entry premium of one day in what is held overnight, dollars"
@@ -136,6 +136,8 @@ class Settings(BaseSettings):
     wsb_snake_max_orders_minute: int = Field(6, ge=1, le=60)
     wsb_snake_max_orders_day: int = Field(60, ge=1, le=1000)
     wsb_snake_max_entries_per_signal: int = Field(2, ge=1, le=20)
+    # size: as many contracts as this buys, one at least, within the limits
+    wsb_snake_trade_dollars: Decimal = Field(Decimal(500), gt=0, le=1_000_000)
     # exits
     wsb_snake_scalp_target: Decimal = Field(Decimal("0.20"), gt=0, le=5)
     wsb_snake_scalp_stop: Decimal = Field(Decimal("0.15"), gt=0, lt=1)

@@ -15,7 +15,9 @@ from wsb_snake.core.orders import OrderStatus, PositionState
 from wsb_snake.trading.book import BookView, premium
 from wsb_snake.trading.risk_governor import Limits, Refused, day_pnl, size
 
-LIMITS = Limits.from_settings(Settings(_env_file=None))
+DEFAULTS = Limits.from_settings(Settings(_env_file=None))
+LIMITS = replace(DEFAULTS, engine_dollars=Decimal(6000), overnight_dollars=Decimal(2000))
+"""An engine may use the whole day, so that the other limits are met."""
 EMPTY = BookView()
 START = OPEN - timedelta(hours=9)
 QQQ = "QQQ261124C00700000"
@@ -140,9 +142,21 @@ def test_what_is_held_overnight_has_a_premium_and_places_of_its_own() -> None:
     assert bought_later("leaps_engine", mine) == 7
 
 
-def test_no_engine_takes_the_whole_day() -> None:
-    assert LIMITS.engine_dollars * 2 == LIMITS.day_dollars
-    assert LIMITS.overnight_dollars + LIMITS.engine_dollars < LIMITS.day_dollars
+def test_who_acts_early_leaves_room_for_every_engine_of_the_day() -> None:
+    early = 2 * DEFAULTS.engine_dollars + DEFAULTS.overnight_dollars
+    assert DEFAULTS.day_dollars - early >= 1000  # for the last of three
+    assert DEFAULTS.positions - 2 * DEFAULTS.overnight_positions == 3
+
+
+def test_a_budget_sizes_a_trade_and_one_contract_may_cost_more() -> None:
+    def of(dollars: int, price: str) -> int | Refused:
+        wish = replace(intent(), budget=Decimal(dollars))
+        return size(wish, money(price), EMPTY, account(), NOON, LIMITS, START, NOON)
+
+    assert of(500, "2.00") == 2
+    assert of(500, "7.00") == 1
+    assert of(5000, "2.00") == 7  # the limits still hold
+    assert isinstance(of(500, "15.01"), Refused)
 
 
 def test_counts_forbid() -> None:

@@ -76,12 +76,17 @@ NO_EXITS = ExitPlan()
 
 @dataclass(frozen=True, slots=True)
 class TradeIntent:
-    """A signal, the contract picked for it, the quote it was decided on, and how it will end."""
+    """A signal, the contract picked for it, the quote it was decided on, and how it will end.
+
+    ``budget`` is what the trade should cost, in dollars of premium; one contract may cost more. None:
+    whatever the limits allow.
+    """
 
     signal: Signal
     contract: Contract
     quote: Quote
     plan: ExitPlan
+    budget: Decimal | None = None
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -145,7 +145,8 @@ def size(
     room, name = min(rooms, key=lambda pair: pair[0])
     if room < cost:
         return Refused(f"{name} leaves ${max(room, Decimal(0)):.2f}, one contract costs ${cost:.2f}")
-    return int(room // cost)
+    most = int(room // cost)
+    return most if intent.budget is None else max(1, min(most, int(intent.budget // cost)))
 
 
 def _by_count(
