@@ -1,6 +1,7 @@
 """kill -9 in the middle: one exit, one outcome, whatever was under way."""
 
 import random
+import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState, Purpos
 from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.book import Change
 from wsb_snake.trading.broker import BrokerError, Unavailable, Unknown
 from wsb_snake.trading.order_ids import number_of, order_id
 
@@ -68,6 +70,46 @@ def test_an_exit_that_was_planned_and_never_sent_is_sent_once(tmp_path: Path) ->
         w.until(w.outcomes, 60)
         assert len(w.own("sell")) == 1
         assert w.outcomes()[0]["exit_reason"] == "stop"
+
+
+@pytest.mark.parametrize("by", ["owner", "quote"])
+def test_a_claim_and_its_first_order_are_one_commit_and_a_crash_after_it_sells_once(
+    tmp_path: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[list[str]] = []
+    write = Change.write
+
+    def noted(change: Change, conn: sqlite3.Connection) -> None:
+        commits.append([kind for kind, _ in change.events])
+        write(change, conn)
+
+    monkeypatch.setattr(Change, "write", noted)
+    with world(tmp_path) as w:
+        position = w.open()
+        if by == "owner":
+            alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        else:
+            w.price("1.26", "1.30")
+        w.hub.run(lambda: bool(w.events("exit_condition")))
+        assert ["exit_condition", "exit_sent"] in commits
+        (planned,) = w.events("exit_sent")
+        row = f"SELECT status FROM orders WHERE client_order_id = '{planned['client_order_id']}'"
+        assert w.rows(row) == [{"status": "planned"}]
+        assert w.own("sell") == []
+        w.restart()
+        w.until(w.outcomes, 60)
+        assert [o.status for o in w.own("sell")] == ["filled"]
+        assert len(w.events("exit_condition")) == 1
+
+
+def test_a_claim_before_its_commit_is_decided_anew_after_a_crash(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
+        assert [order.status for order in w.exits] == [OrderStatus.PLANNED]
+        w.restart()
+        assert w.position(position.position_id).state is PositionState.OPEN
+        assert w.exits == []
 
 
 @pytest.mark.parametrize("arrived", [True, False])

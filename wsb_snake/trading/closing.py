@@ -20,6 +20,7 @@ from wsb_snake.core.orders import (
 )
 from wsb_snake.core.types import Quote
 from wsb_snake.trading import dispatch
+from wsb_snake.trading.book import Change, Commit
 from wsb_snake.trading.broker import BrokerOrder
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.entry_conditions import unwanted
@@ -52,11 +53,15 @@ READING_SERVES_S = 15.0
 def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = None) -> bool:
     """Decide that ``qty`` contracts (None: all) are to be sold; False when that is already decided.
 
-    What covers a short option is left alone, unless the owner asks for it by name.
+    Where nothing must be waited for, the order is planned in the same transaction: its send then waits
+    for one commit, not two. ``work_orders`` sees it off. What covers a short option is left alone,
+    unless the owner asks for it by name.
     """
     known = desk.book.positions.get(position_id)
     if known is None or known.qty == 0 or _left_alone(desk, known, reason):
         return False
+    free = _free_at_once(desk, known)
+    planned = None
     with desk.book.change() as commit:
         position = desk.book.positions[position_id]
         if position.qty == 0:
@@ -67,9 +72,8 @@ def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = No
         if decided and not (named and _untouchable(desk, position.symbol)):
             return False
         quote = desk.board.get(position.symbol)
-        commit.change.position(
-            replace(position, state=PositionState.EXITING, exit_reason=reason, to_sell=wanted)
-        )
+        claimed = replace(position, state=PositionState.EXITING, exit_reason=reason, to_sell=wanted)
+        commit.change.position(claimed)
         commit.change.event(
             EventKind.EXIT_CONDITION,
             position_id=position_id,
@@ -80,7 +84,21 @@ def claim(desk: Desk, position_id: str, reason: ExitReason, qty: int | None = No
             mid=None if quote is None else quote.mid,
             entry_price=position.entry_price,
         )
+        tried = _tried(desk, claimed)
+        if free is not None and _may_try(tried, commit.change.now):
+            planned = _add_exit(desk, commit.change, claimed, free, len(tried) + 1, quote)
+    _note_durable(desk, planned, commit)
     return True
+
+
+def _free_at_once(desk: Desk, position: Position) -> int | None:
+    """Contracts that the first exit of ``position`` may sell, when its order need not wait; else None."""
+    if position.state is PositionState.EXITING or not desk.may_close or not desk.in_session():
+        return None
+    if any(order.position_id == position.position_id for order in desk.book.view.live_orders()):
+        return None
+    free = sellable(desk, position)
+    return None if _held_up(desk, position, free) else free
 
 
 def _untouchable(desk: Desk, symbol: str) -> bool:
@@ -191,69 +209,75 @@ def _send_exit(desk: Desk, position: Position) -> Step | None:
         return Wait(now + timedelta(seconds=2))
     tried = _tried(desk, position)
     wait_until = back_off(tried)
-    if wait_until is not None and now < wait_until:
+    if wait_until is not None and not _may_try(tried, now):
         return Wait(wait_until)
     free = sellable(desk, position)
     if _held_up(desk, position, free):
         return Wait(now + timedelta(seconds=2))
-    qty = min(position.to_sell, free or position.qty)
-    planned = _plan_exit(desk, position.position_id, qty, len(tried) + 1, desk.board.get(position.symbol))
+    planned = _plan_exit(desk, position.position_id, free, len(tried) + 1, desk.board.get(position.symbol))
     if planned is not None:
         dispatch.submit(desk, planned)
     return Wait(now + timedelta(seconds=1))
 
 
-def _plan_exit(desk: Desk, position_id: str, qty: int, attempt: int, quote: Quote | None) -> Order | None:
-    now = desk.now()
+def _plan_exit(desk: Desk, position_id: str, free: int, attempt: int, quote: Quote | None) -> Order | None:
     with desk.book.change() as commit:
-        position = desk.book.positions[position_id]
-        legs = [
-            o for o in desk.book.orders.values() if o.position_id == position_id and o.purpose is Purpose.EXIT
-        ]
-        if (
-            position.state is not PositionState.EXITING
-            or position.exit_reason is None
-            or any(o.live for o in legs)
-        ):
-            return None  # another lane was first
-        send = next_exit(position.symbol, attempt, quote, now, position.exit_reason in URGENT)
-        entry = desk.book.view.live_order(position_id, Purpose.ENTRY)
-        if entry is not None:
-            send = beside_entry(entry, send, quote)
-        order = Order(
-            client_order_id=order_id(position_id, Purpose.EXIT, _next_number(desk, position_id, legs)),
-            position_id=position_id,
-            purpose=Purpose.EXIT,
-            symbol=position.symbol,
-            side=Side.SELL,
-            intent=PositionIntent.SELL_TO_CLOSE,
-            type=send.type,
-            qty=min(qty, position.to_sell),
-            limit_price=send.limit_price,
-            status=OrderStatus.PLANNED,
-            created_at=now,
-            attempt=attempt,
-            reason=position.exit_reason,
-            decision_price=send.decision_price,
-        )
-        commit.change.order(order)
-        commit.change.event(
-            EventKind.EXIT_SENT,
-            position_id=position_id,
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            qty=order.qty,
-            type=order.type,
-            limit_price=order.limit_price,
-            reason=position.exit_reason,
-            attempt=attempt,
-        )
-    if commit.promise is not None:
-        desk.durable[order.client_order_id] = commit.promise
+        order = _add_exit(desk, commit.change, desk.book.positions[position_id], free, attempt, quote)
+    _note_durable(desk, order, commit)
     return order
 
 
-def _next_number(desk: Desk, position_id: str, legs: list[Order]) -> int:
+def _note_durable(desk: Desk, order: Order | None, commit: Commit) -> None:
+    """Keep when the row of ``order`` is durable, for its send to wait for."""
+    if order is not None and commit.promise is not None:
+        desk.durable[order.client_order_id] = commit.promise
+
+
+def _add_exit(
+    desk: Desk, change: Change, position: Position, free: int, attempt: int, quote: Quote | None
+) -> Order | None:
+    """Plan the next closing order within ``change``, of no more than the ``free`` contracts (0: nobody
+    knows); None when one is live. The book lock makes that certain, whoever else decides meanwhile."""
+    position_id, reason, now = position.position_id, position.exit_reason, change.now
+    legs = change.exits_of(position_id)
+    if position.state is not PositionState.EXITING or reason is None or any(o.live for o in legs):
+        return None  # another lane was first
+    send = next_exit(position.symbol, attempt, quote, now, reason in URGENT)
+    entry = desk.book.view.live_order(position_id, Purpose.ENTRY)
+    if entry is not None:
+        send = beside_entry(entry, send, quote)
+    order = Order(
+        client_order_id=order_id(position_id, Purpose.EXIT, _next_number(desk, position_id, legs)),
+        position_id=position_id,
+        purpose=Purpose.EXIT,
+        symbol=position.symbol,
+        side=Side.SELL,
+        intent=PositionIntent.SELL_TO_CLOSE,
+        type=send.type,
+        qty=min(position.to_sell, free or position.qty),
+        limit_price=send.limit_price,
+        status=OrderStatus.PLANNED,
+        created_at=now,
+        attempt=attempt,
+        reason=reason,
+        decision_price=send.decision_price,
+    )
+    change.order(order)
+    change.event(
+        EventKind.EXIT_SENT,
+        position_id=position_id,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        qty=order.qty,
+        type=order.type,
+        limit_price=order.limit_price,
+        reason=reason,
+        attempt=attempt,
+    )
+    return order
+
+
+def _next_number(desk: Desk, position_id: str, legs: tuple[Order, ...]) -> int:
     """Above every number that was used in the position's name, also by an order booked elsewhere."""
     used = (number_of(o.client_order_id) for o in desk.book.orders.values() if _named_after(o, position_id))
     return max(len(legs), *used, desk.numbers_above) + 1
@@ -289,6 +313,11 @@ def _tried(desk: Desk, position: Position) -> list[Order]:
         and o.reason == position.exit_reason
         and not o.live
     ]
+
+
+def _may_try(tried: list[Order], now: datetime) -> bool:
+    wait_until = back_off(tried)
+    return wait_until is None or now >= wait_until
 
 
 def back_off(tried: list[Order]) -> datetime | None:

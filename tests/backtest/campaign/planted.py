@@ -260,6 +260,7 @@ def two_lanes_plan_one_exit(patch: MonkeyPatch) -> None:
         desk.book._publish()
         return planned
 
+    patch.setattr(closing, "_free_at_once", lambda desk, position: None)
     patch.setattr(closing, "_plan_exit", check_then_act)
 
 

@@ -47,4 +47,6 @@ def _of_orders(view: BookView) -> set[InFlight]:
 def _stage(order: Order) -> InFlight:
     if order.purpose is Purpose.ENTRY:
         return InFlight.ENTRY_UNKNOWN if order.status is OrderStatus.UNKNOWN else InFlight.ENTRY_SENT
+    if order.status is OrderStatus.PLANNED:
+        return InFlight.EXIT_CLAIMED
     return InFlight.EXIT_PARTIAL if order.filled_qty else InFlight.EXIT_SENT
