@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wsb_snake.core.pricing import MIN_YEARS, greeks, implied_volatility, price, years_to_expiry
+from wsb_snake.core.pricing import MIN_YEARS, gamma, greeks, implied_volatility, price, years_to_expiry
 from wsb_snake.core.types import Right
 
 rights = st.sampled_from(Right)
@@ -107,8 +107,8 @@ def test_greeks_are_the_slopes_of_the_price(
     move = spot * step
     up, down = value(spot=spot + move), value(spot=spot - move)
     assert found.delta == pytest.approx((up - down) / (2 * move), abs=1e-4)
-    gamma = (up - 2 * value() + down) / move**2
-    assert found.gamma == pytest.approx(gamma, rel=1e-2, abs=1e-3 / spot)
+    curvature = (up - 2 * value() + down) / move**2
+    assert found.gamma == pytest.approx(curvature, rel=1e-2, abs=1e-3 / spot)
     later, sooner = value(years=years * (1 - step)), value(years=years * (1 + step))
     theta = (later - sooner) / (2 * years * step) / 365
     assert found.theta == pytest.approx(theta, rel=1e-3, abs=1e-6 * spot)
@@ -128,6 +128,8 @@ def test_a_price_needs_a_positive_spot_and_strike(spot: float, strike: float) ->
         price(Right.CALL, spot, strike, 0.1, 0.2)
     with pytest.raises(ValueError, match="must be positive"):
         greeks(Right.CALL, spot, strike, 0.1, 0.2)
+    with pytest.raises(ValueError, match="must be positive"):
+        gamma(spot, strike, 0.1, 0.2)
 
 
 def test_years_to_expiry_counts_clock_time_and_stops_at_a_minute() -> None:

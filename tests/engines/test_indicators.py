@@ -55,6 +55,32 @@ def test_momentum() -> None:
     assert indicators.momentum([100, 101], 2) is None
 
 
+def test_relative_volume_is_that_of_the_busiest_bar() -> None:
+    bars = [bar(n, 10, volume=volume) for n, volume in enumerate((900, 50, 150, 100, 300))]
+    assert indicators.relative_volume(bars, 2, 2) == 3
+    assert indicators.relative_volume(bars, 2, 4) is None
+    assert indicators.relative_volume(bars, 0, 2) is None
+    silent = [bar(n, 10, volume=0) for n in range(4)]
+    assert indicators.relative_volume(silent, 2, 2) is None
+
+
+def test_relative_range_counts_gaps_between_bars() -> None:
+    bars = [bar(0, 10), bar(1, 10, high=10.5, low=9.5), bar(2, 10, high=10.5, low=9.5), bar(3, 12)]
+    assert indicators.relative_range(bars, 1, 2) == 2
+    assert indicators.relative_range(bars, 1, 3) is None
+    assert indicators.relative_range([bar(n, 10) for n in range(4)], 1, 2) is None
+
+
+def test_velocity_is_the_fastest_step_the_way_of_the_whole() -> None:
+    rise = [bar(0, 100), bar(1, 101), bar(2, 98), bar(3, 100.5)]
+    assert indicators.velocity(rise) == pytest.approx(100.5 / 98 - 1)
+    assert indicators.velocity([bar(0, 100), bar(1, 102), bar(2, 99)]) == pytest.approx(99 / 102 - 1)
+    assert indicators.velocity([bar(0, 100), bar(1, 102), bar(2, 100)]) == 0
+    assert indicators.velocity([bar(0, 100), bar(4, 102)]) == pytest.approx(0.005)
+    assert indicators.velocity([bar(0, 100)]) is None
+    assert indicators.velocity([bar(0, 0), bar(1, 1)]) is None
+
+
 def test_price_range() -> None:
     assert indicators.price_range([bar(0, 10, high=11, low=9), bar(1, 10, high=12, low=9.5)]) == (9, 12)
     assert indicators.price_range([]) is None

@@ -43,6 +43,11 @@ class DealerGamma:
     by_strike: tuple[tuple[float, float], ...]
     zero: float | None
 
+    @property
+    def tilt(self) -> float:
+        """``net`` as a part of ``gross``, -1 to 1; 0 where both are zero."""
+        return self.net / self.gross if self.gross > 0 else 0.0
+
 
 def near_the_money(chain: Chain, spot: float, count: int) -> tuple[StrikePair, ...]:
     """The ``count`` strikes nearest to ``spot``, ascending."""

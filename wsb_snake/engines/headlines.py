@@ -18,7 +18,7 @@ def _words(text: str) -> frozenset[str]:
 _GOOD = _words(
     """
     accelerates approval approved approves awarded beat beats boosts breakthrough buyback ceasefire climbs
-    expands gains jumps outperform profit raises rally rallies rebound rebounds record rise rises rocket soar
+    expands gains jumps outperform raises rally rallies rebound rebounds record rise rises rocket soar
     soars stimulus strong surge surges tops upbeat upgrade upgraded upgrades win wins
     """
 )
@@ -35,7 +35,7 @@ _GOOD_PHRASES = re.compile(
     r"\b(rate cuts?|cuts? (interest )?rates?|(tariffs?|lawsuit|probe|recall) "
     r"(cut|cuts|dropped|delayed|paused|lifted|ends|ended))\b"
 )
-_BAD_PHRASES = re.compile(r"\b(rate (hikes?|rise)|raises? (interest )?rates?|(profit|rally|gains) fades?)\b")
+_BAD_PHRASES = re.compile(r"\b(rate (hikes?|rise)|raises? (interest )?rates?|(rally|gains) fades?)\b")
 _WORD = re.compile(r"[a-z]+")
 
 

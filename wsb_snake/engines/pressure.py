@@ -151,9 +151,8 @@ def _walls(pairs: tuple[StrikePair, ...], spot: float, rules: PressureRules) -> 
 def _hedging(exposure: DealerGamma, spot: float, bars: Sequence[Bar], rules: PressureRules) -> list[Part]:
     """Dealers who are short gamma trade with the move, those who are long against it."""
     move = moved(bars, rules.gamma_minutes)
-    tilt = exposure.net / exposure.gross if exposure.gross > 0 else 0.0
-    votes = abs(move) >= rules.gamma_move and abs(tilt) >= rules.gamma_tilt
-    given = -sign_of(tilt) * sign_of(move) * rules.gamma_points if votes else 0.0
+    votes = abs(move) >= rules.gamma_move and abs(exposure.tilt) >= rules.gamma_tilt
+    given = -sign_of(exposure.tilt) * sign_of(move) * rules.gamma_points if votes else 0.0
     parts = [Part("dealer_gamma", exposure.net, given)]
     if exposure.zero is not None:
         parts.append(Part("zero_gamma", exposure.zero, 0.0))

@@ -125,9 +125,9 @@ def _acceleration(view: MarketView, ticker: str, bars: Sequence[Bar], rules: Sur
     spot = bars[-1].close
     pairs = near_the_money(chain, spot, rules.gamma_strikes)
     exposure = dealer_gamma(pairs, spot, chain.at, view.now, expires_at(view, chain))
-    if exposure is None or exposure.gross <= 0:
+    if exposure is None:
         return []
     move = moved(bars, rules.speed_minutes)
-    pushes = exposure.net / exposure.gross <= -rules.gamma_tilt and abs(move) >= rules.gamma_move
+    pushes = exposure.tilt <= -rules.gamma_tilt and abs(move) >= rules.gamma_move
     given = sign_of(move) * rules.gamma_points if pushes else 0.0
     return [Part("gamma_acceleration", exposure.net, given)]
