@@ -5,7 +5,7 @@ The scalps' and the runners' plans are those that an adopted position of ours ge
 
 from wsb_snake.config import Settings
 from wsb_snake.core.signals import ExitPlan
-from wsb_snake.engines.pick_rules import INSTITUTIONAL
+from wsb_snake.engines import institutional_scalper
 from wsb_snake.trading.adoption import RUNNER_PLAN, RUNNERS, scalp_plan
 
 
@@ -17,6 +17,6 @@ def exit_plan(engine: str, settings: Settings) -> ExitPlan:
     """
     if engine in RUNNERS:
         return RUNNER_PLAN
-    if engine == INSTITUTIONAL:
+    if engine == institutional_scalper.ENGINE:
         return ExitPlan(stop=settings.wsb_snake_scalp_stop)
     return scalp_plan(settings)

@@ -4,10 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from wsb_snake.config import Settings
-from wsb_snake.engines import leaps_engine, momentum_engine
+from wsb_snake.engines import institutional_scalper, leaps_engine, momentum_engine
 from wsb_snake.engines.contract_picker import SCALP_REACH, PickRules, Reach
-
-INSTITUTIONAL = "institutional_scalper"
 
 INSTITUTIONAL_SPREAD = Decimal("0.05")  # of mid
 MOMENTUM_DELTA = 0.40
@@ -29,7 +27,9 @@ def pick_rules(engine: str, settings: Settings, max_cost: Decimal) -> PickRules:
     if engine == leaps_engine.ENGINE:
         return _held(LEAPS_DELTA, LEAPS_BAND, max_cost)
     scalps = PickRules(stop=settings.wsb_snake_scalp_stop, max_cost=max_cost)
-    return replace(scalps, max_spread=INSTITUTIONAL_SPREAD) if engine == INSTITUTIONAL else scalps
+    if engine == institutional_scalper.ENGINE:
+        return replace(scalps, max_spread=INSTITUTIONAL_SPREAD)
+    return scalps
 
 
 def reach(engine: str) -> Reach:
