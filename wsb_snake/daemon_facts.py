@@ -1,6 +1,6 @@
 """The facts of a running daemon, read from memory only: no lock, no database, no network."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,8 +16,8 @@ from wsb_snake.db.database import Database
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account
 from wsb_snake.trading.desk import Desk
-from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, Reading
-from wsb_snake.trading.flat_proof import look
+from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE
+from wsb_snake.trading.flattening import at_broker
 from wsb_snake.trading.positions import Position
 
 
@@ -43,7 +43,7 @@ def gather(sources: Sources) -> Facts:
     now = desk.now()
     account = desk.pollers.account.latest
     reading = desk.pollers.positions.latest
-    shown = _at_broker(desk)
+    shown = at_broker(desk)
     reasons = tuple((pause.reason, pause.detail) for pause in desk.pauses.listed())
     return Facts(
         mode=settings.mode,
@@ -94,22 +94,6 @@ def _signs_of_life(sources: Sources, desk: Desk, now: datetime) -> dict[str, flo
         "senders": desk.senders.oldest_s(),
         "db-writer": sources.database.oldest_waiting_s(),
     }
-
-
-def _at_broker(desk: Desk) -> Reading | None:
-    """What the newest pair of readings shows in options of every expiry.
-
-    What the book still works or holds counts as well, and an order that ended after the reading was asked
-    for: lists lag, and an order whose fate is unknown is on none.
-    """
-    positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
-    if positions is None or orders is None:
-        return None
-    shown = look(positions.value, orders.value, min(positions.begun_at, orders.begun_at), None)
-    view = desk.book.view
-    doubtful = {o.symbol for o in view.orders if o.live or (o.ended_at or shown.begun_at) > shown.begun_at}
-    doubtful |= {position.symbol for position in view.watched()}
-    return replace(shown, open_symbols=tuple(sorted({*shown.open_symbols, *doubtful})))
 
 
 def _position(desk: Desk, position: Position) -> PositionFacts:

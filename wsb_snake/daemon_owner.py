@@ -19,6 +19,7 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
     if verb == "resume":
         halt_file.remove(desk.halt_file)
         desk.pauses.clear("manual")
+        executor.end_flatten()
         left = ", ".join(pause.reason for pause in desk.pauses.listed())
         return f"resumed; still paused by: {left}" if left else "resumed: entries may go"
     if verb == "flatten":

@@ -1,5 +1,7 @@
 """The owner's flatten against what is held only after it was asked for."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from tests.trading.world import Trouble, World, world
 from wsb_snake import daemon_owner
 from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.sim.rules import Rules
+from wsb_snake.trading import flatten_memory
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import Unavailable, Unknown
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof
+from wsb_snake.trading.flatten_memory import FlattenMemory
 
 FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
 
@@ -59,6 +63,70 @@ def test_before_the_broker_was_read_it_is_remembered(tmp_path: Path, scope: str,
     assert w.held() == 1
     w.check()
     w.crash()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_after_a_crash_an_entry_that_fills_is_sold_unless_resumed(tmp_path: Path, resumed: bool) -> None:
+    with world(tmp_path) as w:
+        w.broker.always["cancel"] = Unavailable("HTTP 503")
+        order = w.enter()
+        w.price("1.50", "1.60")
+        assert order is not None
+        w.run(0.5)
+        assert "closing 1 positions" in daemon_owner.do(alpaca_executor, "flatten", "all")
+        if resumed:
+            daemon_owner.do(alpaca_executor, "resume", None)
+        w.run(0.1)
+        w.crash()
+        w.start(agree=False)
+        w.broker.always["cancel"] = Unavailable("HTTP 503")
+        w.agree()
+        assert w.position(order.position_id).bought_qty == 0
+        w.price("1.00", "1.04")
+        w.until(lambda: w.position(order.position_id).bought_qty, 60)
+        w.run(30)
+        assert (w.held() == 0) is not resumed
+        reason = w.position(order.position_id).exit_reason
+        assert reason == (None if resumed else ExitReason.FLATTEN)
+
+
+def test_what_was_asked_before_the_broker_was_read_survives_a_crash_and_only_its_day(tmp_path: Path) -> None:
+    w = World(tmp_path)
+    w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
+    w.start(agree=False)
+    daemon_owner.do(alpaca_executor, "flatten", "all")
+    w.run(1)
+    w.restart()
+    w.until(lambda: not w.held(SPY_LATER), 60)
+    assert w.desk.flatten.unread == {}
+    with w.database.get_connection() as conn:
+        left = FlattenMemory()
+        left.load(conn, w.market.day)
+    assert left.unread == {}
+    told = FlattenMemory()
+    told.unread[None] = ExitReason.FLATTEN
+    told.when_filled["one"] = ExitReason.FLATTEN
+    for day, found in ((w.market.day, 1), (w.market.day - timedelta(days=1), 0)):
+        with closing(sqlite3.connect(":memory:")) as conn:
+            conn.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
+            flatten_memory.save(conn, told.text(day))
+            read = FlattenMemory()
+            read.load(conn, w.market.day)
+        assert (len(read.unread), len(read.when_filled)) == (found, found)
+    w.crash()
+
+
+def test_proven_flat_it_is_forgotten(tmp_path: Path) -> None:
+    with world(tmp_path, rules=FILL_WINS) as w:
+        order = w.enter()
+        assert order is not None
+        w.run(0.3)
+        assert alpaca_executor.close_all() == 1
+        w.until(lambda: w.position(order.position_id).state is PositionState.CLOSED, 60)
+        assert w.desk.flatten.when_filled
+        w.until(lambda: not w.desk.flatten.when_filled, 120)
+        w.restart()
+        assert not w.desk.flatten.when_filled
 
 
 def test_an_order_of_unknown_fate_is_no_proof_of_flat(tmp_path: Path) -> None:

@@ -130,6 +130,10 @@ class AlpacaExecutor:
         session = self.desk.session()
         return 0 if session is None else self._state.flattening.ask(reason, session.day)
 
+    def end_flatten(self) -> None:
+        """Sell nothing more only because an earlier flatten asked for it; what is claimed is sold."""
+        self._state.flattening.drop()
+
     def cancel_open_orders(self) -> CalledBack:
         """Call back every working entry of ours and every foreign open option order; closing orders stay."""
         return call_back(self.desk)

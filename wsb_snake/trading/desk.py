@@ -36,6 +36,7 @@ from wsb_snake.trading.clock_watch import ClockWatch
 from wsb_snake.trading.disputes import Disputes
 from wsb_snake.trading.eod_guard import EodState
 from wsb_snake.trading.exits import SECOND_LOOK_S
+from wsb_snake.trading.flatten_memory import FlattenMemory
 from wsb_snake.trading.order_ids import OrderIds
 from wsb_snake.trading.order_signs import OrderSigns
 from wsb_snake.trading.pauses import Pauses
@@ -149,6 +150,7 @@ class Desk:
         self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
         self.signs = OrderSigns()
         self.unwanted: set[str] = set()  # entries that the owner wants gone
+        self.flatten = FlattenMemory()
         self.left_alone: set[str] = set()  # due to be sold, and covering a short option
         self.blocked_since: dict[str, datetime] = {}  # exits that wait for somebody else's order
         self.asked_at: dict[str, datetime] = {}

@@ -1,14 +1,19 @@
 """The owner's ``flatten``: everything in scope is claimed, also what is held only after it was asked for.
 
-An entry that works at that moment is called back, and whatever fills of it all the same is sold. What
-is asked before the broker was read is done again until it was.
+An entry that works at that moment is called back, and whatever fills of it all the same is sold, also
+after a crash. What is asked before the broker was read is done again until it was.
 """
 
+from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from wsb_snake.core.orders import ExitReason, PositionState
+from wsb_snake.trading import flatten_memory
 from wsb_snake.trading.closing import claim
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.eod_guard import Reading
+from wsb_snake.trading.flat_proof import FlatProof, look
 
 
 class Flattening:
@@ -16,13 +21,14 @@ class Flattening:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._when_filled: dict[str, ExitReason] = {}  # by position
-        self._unread: dict[date | None, ExitReason] = {}  # by expiry, None: any; until the broker was read
+        self._memory = desk.flatten
+        self._proof: FlatProof | None = None
 
     def ask(self, reason: ExitReason, expiry: date | None) -> int:
         """Close what expires on ``expiry`` (None: everything); how many positions that concerns."""
         if not self._desk.ready:
-            self._unread[expiry] = reason
+            self._memory.unread[expiry] = reason
+            self._save()
         asked = self._close(reason, expiry)
         self._desk.bell.set()
         return asked
@@ -30,20 +36,65 @@ class Flattening:
     def pursue(self) -> None:
         """Claim what has come to be held since."""
         ready = self._desk.ready
-        for expiry, reason in self._unread.items():
+        for expiry, reason in self._memory.unread.copy().items():
             self._close(reason, expiry)
-        if ready:
-            self._unread.clear()
+            if ready:
+                self._memory.unread.pop(expiry, None)
+                self._save()
         for position in self._desk.book.view.watched():
-            wanted = self._when_filled.get(position.position_id)
+            wanted = self._memory.when_filled.get(position.position_id)
             if wanted is not None:
                 claim(self._desk, position.position_id, wanted)
+        if ready and self._memory.when_filled and self._proven():
+            self.drop()
+
+    def drop(self) -> None:
+        """Sell nothing more that fills: it is proven flat, or the owner goes on trading."""
+        if self._memory.when_filled or self._memory.unread:
+            self._memory.when_filled.clear()
+            self._memory.unread.clear()
+            self._save()
 
     def _close(self, reason: ExitReason, expiry: date | None) -> int:
         desk = self._desk
         chosen = [p for p in desk.book.view.held() if expiry is None or p.expiry == expiry]
         working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
-        self._when_filled.update(dict.fromkeys(working, reason))
+        if working - self._memory.when_filled.keys():
+            self._memory.when_filled.update(dict.fromkeys(working, reason))
+            self._proof = None
+            self._save()
         desk.unwanted |= working
         claimed = {p.position_id for p in chosen if claim(desk, p.position_id, reason)}
         return len(claimed | working)
+
+    def _save(self) -> None:
+        text = self._memory.text(self._desk.today())
+        self._desk.ports.database.transact(partial(flatten_memory.save, text=text), urgent=True)
+
+    def _proven(self) -> bool:
+        """Whether the broker has shown twice that nothing is left of the entries that are remembered."""
+        shown = at_broker(self._desk)
+        if shown is None:
+            return False
+        remembered = self._memory.when_filled
+        symbols = {p.symbol for p in self._desk.book.view.positions if p.position_id in remembered}
+        proof = self._proof or FlatProof(self._desk.now())
+        still = tuple(symbol for symbol in shown.open_symbols if symbol in symbols)
+        self._proof = proof.after(replace(shown, open_symbols=still))
+        return self._proof.proven
+
+
+def at_broker(desk: Desk) -> Reading | None:
+    """What the newest pair of readings shows in options of every expiry.
+
+    What the book still works or holds counts as well, and an order that ended after the reading was asked
+    for: lists lag, and an order whose fate is unknown is on none.
+    """
+    positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
+    if positions is None or orders is None:
+        return None
+    shown = look(positions.value, orders.value, min(positions.begun_at, orders.begun_at), None)
+    view = desk.book.view
+    doubtful = {o.symbol for o in view.orders if o.live or (o.ended_at or shown.begun_at) > shown.begun_at}
+    doubtful |= {position.symbol for position in view.watched()}
+    return replace(shown, open_symbols=tuple(sorted({*shown.open_symbols, *doubtful})))

@@ -26,8 +26,11 @@ from wsb_snake.trading.positions import Position, Watch
 
 
 def load(desk: Desk, conn: sqlite3.Connection) -> None:
-    """Take up pauses, today's end and the rows of earlier processes, beside what the book holds."""
+    """Take up pauses, today's end, the owner's flatten and the rows of earlier processes, beside what the
+    book holds."""
     desk.pauses.load(conn)
+    desk.flatten.load(conn, desk.today())
+    desk.unwanted |= desk.flatten.when_filled.keys()
     if not desk.alpaca.breaker.tripped:  # what has tripped since is nearer the truth
         desk.alpaca.load(conn)
     if desk.eod is None or desk.eod.ran_at is None:
@@ -53,6 +56,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
                 alone.add(position.position_id)
             commit.change.position(position)
         for heir, rows in continued.items():
+            desk.flatten.passed_on([row.position_id for row in rows], heir)
             if book.positions[heir].watched:
                 commit.change.position(continuing(book.positions[heir], rows))
         for order in orders:

@@ -26,9 +26,11 @@ log = logging.getLogger(__name__)
 
 
 def load(desk: Desk, conn: sqlite3.Connection) -> None:
-    """Positions, orders and pauses as the last process left them."""
+    """Positions, orders, pauses and the owner's flatten as the last process left them."""
     desk.book.load(conn, desk.day_start())
     desk.pauses.load(conn)
+    desk.flatten.load(conn, desk.today())
+    desk.unwanted |= desk.flatten.when_filled.keys()
     desk.alpaca.load(conn)
     desk.loaded = True
 
