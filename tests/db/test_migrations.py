@@ -74,3 +74,16 @@ def test_a_newer_database_is_refused_and_left_alone(
         new_database().open()
     with closing(sqlite3.connect(db_path)) as other:
         assert version(other) == len(MIGRATIONS) + 1
+
+
+def test_a_database_of_the_first_version_keeps_its_paper_trades_and_weights(conn: sqlite3.Connection) -> None:
+    step(conn, *MIGRATIONS[:1])
+    conn.execute(
+        "INSERT INTO paper_trades"
+        " VALUES ('p', 's', 'SPY261124C00500000', '2026', '0.80', NULL, NULL, NULL, 'dear')"
+    )
+    conn.execute("INSERT INTO model_weights VALUES ('surge', 1, 0.4, 3, '2026', 'why')")
+    step(conn, *MIGRATIONS)
+    kept = conn.execute("SELECT paper_id, entry_price, plan, net_r FROM paper_trades").fetchall()
+    assert kept == [("p", "0.80", "", None)]
+    assert conn.execute("SELECT weight, cause, raw FROM model_weights").fetchall() == [(0.4, "", 0.0)]

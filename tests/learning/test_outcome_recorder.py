@@ -29,6 +29,7 @@ from wsb_snake.core.signals import NO_EXITS, ExitPlan
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.migrations import migrate
+from wsb_snake.db.records import SignalRecord, insert_signal
 from wsb_snake.learning.outcome_recorder import CONSUMER, exit_fill_price, record, record_trade_outcome
 from wsb_snake.trading import store
 from wsb_snake.trading.positions import Position, Watch
@@ -342,3 +343,27 @@ def test_as_a_consumer_of_the_journal(tmp_path: Path) -> None:
             assert [row["trades"] for row in rows(conn, "trade_performance")] == [1]
     finally:
         database.close()
+
+
+@pytest.mark.parametrize(
+    ("evidence", "regime"), [({"regime": "calm"}, "calm"), ({}, None), ({"regime": 7}, None)]
+)
+def test_the_regime_is_that_of_the_signal(
+    conn: sqlite3.Connection, evidence: dict[str, object], regime: str | None
+) -> None:
+    trade(conn)
+    signal = SignalRecord(
+        signal_id="s1",
+        at=OPENED,
+        engine="spy_scalper",
+        setup="breakout",
+        ticker="SPY",
+        direction="long",
+        confidence=75,
+        price=501.0,
+        evidence=evidence,
+        verdict="executed",
+    )
+    insert_signal(conn, signal)
+    record(conn, closing_event())
+    assert rows(conn, "outcomes")[0]["regime"] == regime
