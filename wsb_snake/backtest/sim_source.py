@@ -19,7 +19,6 @@ from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.faults import ConnectionLost, Hung, answer_of
 from wsb_snake.sim.polygon_options import PolygonOptions
 
-_BARS_A_PAGE = 10_000
 _CONTRACTS_A_PAGE = 1_000
 _ITEMS_A_PAGE = 50
 
@@ -28,6 +27,7 @@ class SimSource:
     """Implements ``Source`` in the place of Alpaca's market data."""
 
     name = "embedded"
+    bars_a_page = 10_000
 
     def __init__(self, exchange: Exchange, lanes: Lanes) -> None:
         self._exchange = exchange
@@ -40,7 +40,7 @@ class SimSource:
             known = self._exchange.market.symbols()
             now = self._exchange.clock.now()
             found = {s: self._exchange.market.bars(s, start, end, now) if s in known else [] for s in symbols}
-        self._turn_pages(sum(map(len, found.values())), _BARS_A_PAGE)
+        self._turn_pages(sum(map(len, found.values())), self.bars_a_page)
         return found
 
     def daily_bars(self, symbols: tuple[str, ...], first: date, last: date) -> dict[str, list[Bar]]:
@@ -48,7 +48,7 @@ class SimSource:
         with self._request():
             known = market.symbols()
             found = {s: market.daily_bars(s, first, last) if s in known else [] for s in symbols}
-        self._turn_pages(sum(map(len, found.values())), _BARS_A_PAGE)
+        self._turn_pages(sum(map(len, found.values())), self.bars_a_page)
         return found
 
     def option_quotes(self, symbols: tuple[str, ...]) -> dict[str, Quote]:
@@ -113,10 +113,24 @@ class SimVix(SimSource):
     """In the place of Polygon: knows the VIX, and the open interest of a chain."""
 
     name = "embedded polygon"
+    bars_a_page = polygon_data.MAX_BARS
 
     def __init__(self, exchange: Exchange, lanes: Lanes) -> None:
         super().__init__(exchange, lanes)
         self._options = PolygonOptions(exchange)
+
+    def bars(self, symbols: tuple[str, ...], start: datetime, end: datetime) -> dict[str, list[Bar]]:
+        """One symbol a request, as there."""
+        found: dict[str, list[Bar]] = {}
+        for symbol in symbols:
+            found |= super().bars((symbol,), start, end)
+        return found
+
+    def daily_bars(self, symbols: tuple[str, ...], first: date, last: date) -> dict[str, list[Bar]]:
+        found: dict[str, list[Bar]] = {}
+        for symbol in symbols:
+            found |= super().daily_bars((symbol,), first, last)
+        return found
 
     def chain(
         self, underlying: str, first: date, last: date, low: Decimal, high: Decimal

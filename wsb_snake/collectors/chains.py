@@ -56,12 +56,12 @@ class PressureChains:
         low, high = near(spot)
         known = self._interest.find((underlying, expiry), now)
         if known is None or abs(spot / known.spot - 1) > NEAR / 2:
-            rows = self._with_interest(underlying, expiry, low, high)
-            if rows:
-                told = {r.contract.symbol: r.open_interest for r in rows if r.open_interest is not None}
-                known = _Interest(spot, MappingProxyType(told))
+            told = self._with_interest(underlying, expiry, low, high)
+            if told is not None:
+                known = _Interest(spot, _by_symbol(told))
                 self._interest.put((underlying, expiry), known, for_the_day(now), now)
-                return rows
+                if told:
+                    return told
         rows = self._failover.ask("chain", lambda source: source.chain(underlying, expiry, expiry, low, high))
         interest = {} if known is None else known.by_symbol
         return tuple(
@@ -73,8 +73,8 @@ class PressureChains:
 
     def _with_interest(
         self, underlying: str, expiry: date, low: Decimal, high: Decimal
-    ) -> tuple[ChainRow, ...]:
-        """The fallback's chain, where it tells open interest; else nothing, and the reason is told."""
+    ) -> tuple[ChainRow, ...] | None:
+        """The fallback's chain; None where it does not give one, and then the reason is told."""
         for source in self._failover.sources[1:]:
             try:
                 rows = self._failover.unless_resting(
@@ -84,11 +84,16 @@ class PressureChains:
                 self._failover.tell(INTEREST, source, error)
                 if isinstance(error, DataUnavailable):
                     self._failover.rest(source, INTEREST, KEEP_S, error)
-                continue
-            self._failover.well(INTEREST)
-            if any(row.open_interest is not None for row in rows):
+            else:
+                self._failover.well(INTEREST)
                 return rows
-        return ()
+        return None
+
+
+def _by_symbol(rows: tuple[ChainRow, ...]) -> Mapping[str, int]:
+    return MappingProxyType(
+        {row.contract.symbol: row.open_interest for row in rows if row.open_interest is not None}
+    )
 
 
 def near(spot: float) -> tuple[Decimal, Decimal]:

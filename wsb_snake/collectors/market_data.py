@@ -153,4 +153,5 @@ class MarketData:
 
 def _in_order(symbols: Iterable[str]) -> tuple[str, ...]:
     """Each once, the important ones first: a small budget ends somewhere."""
-    return tuple(sorted(set(symbols), key=lambda symbol: (symbol not in FIRST, symbol)))
+    asked = set(symbols)
+    return (*(symbol for symbol in FIRST if symbol in asked), *sorted(asked.difference(FIRST)))
