@@ -24,6 +24,7 @@ from wsb_snake.trading.desk import Desk, Ports
 from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.exercise import decline
 from wsb_snake.trading.flattening import Flattening
+from wsb_snake.trading.overdue_exits import OverdueExits
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import ours, unseen
 from wsb_snake.trading.reconciling import Reconciler
@@ -173,6 +174,7 @@ class AlpacaExecutor:
         due = self._check_exits()
         self.run_eod_check("monitor")
         due += work_orders(desk)
+        self._state.overdue_exits.check()
         rung = self._state.end_of_day.next_rung()
         soonest = now + timedelta(milliseconds=200)
         busy = desk.book.view.held() or desk.book.view.live_orders()
@@ -346,6 +348,7 @@ class _Connected:
         self.reconciler = Reconciler(self.desk)
         self.end_of_day = EndOfDay(self.desk)
         self.flattening = Flattening(self.desk)
+        self.overdue_exits = OverdueExits(self.desk)
         self.orders_read: datetime | None = None
         self.calendar_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()
