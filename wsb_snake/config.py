@@ -4,6 +4,7 @@
 the variable and the fix. Secrets are ``SecretStr``: they print as asterisks.
 """
 
+import shlex
 from datetime import datetime
 from decimal import Decimal
 from ipaddress import ip_address
@@ -67,8 +68,18 @@ def _engine_list(text: str) -> str:
     return " ".join(name for name in ENGINES if name in wanted)
 
 
+def _command_line(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None:
+        try:
+            shlex.split(secret.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"not a command as a shell reads it ({error})") from None
+    return secret
+
+
 Optional = BeforeValidator(_blank_is_unset)
 OptionalSecret = Annotated[SecretStr | None, Optional]
+OptionalCommand = Annotated[OptionalSecret, AfterValidator(_command_line)]
 OptionalText = Annotated[str | None, Optional]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 ApiUrl = Annotated[str, AfterValidator(_api_url)]
@@ -105,6 +116,11 @@ class Settings(BaseSettings):
 
     wsb_snake_data_dir: Path = Path("wsb_snake_data")
     backup_dir: Path = Path("backups")
+    backup_copy_command: OptionalCommand = Field(None, description="secret, since it may hold a password")
+    wsb_snake_backups_kept: int = Field(30, ge=1, le=10_000)
+    wsb_snake_keep_days: int = Field(
+        400, ge=30, le=36_500, description="age of rows that are removed; never what was learnt, nor what is open"
+    )
     wsb_snake_http_host: str = "127.0.0.1"
     wsb_snake_http_port: int = Field(8080, ge=0, le=65535)
     wsb_snake_control_token: OptionalSecret = None
