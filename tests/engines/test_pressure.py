@@ -32,10 +32,10 @@ RULES = PressureRules()
 STRIKES = [90 + n / 2 for n in range(41)]
 
 
-def trend(rise: float = 0.03, swing: float = 0.05, minutes: int = 30) -> list[Bar]:
+def trend(rise: float = 0.03, swing: float = 0.05, minutes: int = 30, wick: float = 0.01) -> list[Bar]:
     """An hour of going up and down in place, then ``minutes`` of rising by ``rise`` each."""
     calm = [100 + swing * (n % 2) for n in range(60)]
-    return steps([*calm, *(100 + rise * n + swing * (n % 2) for n in range(1, minutes + 1))])
+    return steps([*calm, *(100 + rise * n + swing * (n % 2) for n in range(1, minutes + 1))], wick=wick)
 
 
 def still(minutes: int = 90) -> list[Bar]:
@@ -102,7 +102,19 @@ def test_a_market_in_place_pushes_nowhere() -> None:
 
 
 def test_a_trend_of_next_to_nothing_is_flat() -> None:
-    assert shown(trend(rise=0.0015, swing=0.002))["averages_points"] == 0
+    parts = ("macd_points", "averages_points", "vwap_distance_points")
+    tiny = shown(trend(rise=0.0003, swing=0.0005, wick=0.0001))
+    assert [tiny[part] for part in parts] == [0, 0, 0]
+    same_in_large = shown(trend())
+    assert [same_in_large[part] for part in parts] == [20, 25, 5]
+
+
+def test_macd_is_silent_when_the_trend_fades() -> None:
+    bars = trend()
+    rest = [bars[-1].close + 0.05 * (n % 2) for n in range(8)]
+    fading = shown(steps([item.close for item in bars] + rest))
+    assert fading["macd"] > 0
+    assert (fading["macd_points"], fading["averages_points"] > 0) == (0, True)
 
 
 @pytest.mark.parametrize(
