@@ -33,7 +33,7 @@ class IgnitionRules:
 
     signal_from: float = 50  # of the score
 
-    burst_minutes: int = 5  # that end with the newest bar
+    burst_minutes: int = 10  # that end with the newest bar: as the pipeline runs, so that none goes unseen
     base_bars: int = 20  # before the burst
     volume_steps: Steps = ((5.0, 40), (2.5, 30))  # busiest minute over the base, points
     range_steps: Steps = ((3.0, 25), (1.5, 20))  # mean true range over the base
