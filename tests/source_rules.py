@@ -18,6 +18,7 @@ _FLOORS = {
     "owner": 6,
     "daemon": 5,
     "engines": 4,
+    "keeping": 4,
     "sim": 4,
     "trading": 3,
     "learning": 3,

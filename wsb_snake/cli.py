@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_const", const="json", dest="argument", help="for programs")
     status.set_defaults(command=_tell, verb="status")
     _add_closing(commands)
+    _add_keeping(commands)
     return parser
 
 
@@ -139,6 +140,16 @@ def _add_closing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     dne.add_argument("argument", metavar="SYMBOL", help="the OCC symbol")
     dne.add_argument("--yes", action="store_true", help="it cannot be taken back")
     dne.set_defaults(command=_do_not_exercise)
+
+
+def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What keeps the state, and brings it back."""
+    backup = commands.add_parser("backup", help="a verified copy of the state, also while the daemon runs")
+    backup.set_defaults(command=_backup)
+    restore = commands.add_parser("restore", help="put a backup in place while no daemon runs")
+    restore.add_argument("file", type=Path, metavar="FILE", help="the .db of a backup")
+    restore.add_argument("--yes", action="store_true", help="also when it is of another account or mode")
+    restore.set_defaults(command=_restore)
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -276,6 +287,29 @@ def _flatten(asked: argparse.Namespace) -> int:
         return flatten(settings, Asked(asked.scope, asked.direct, asked.wait), _say)
     except FlattenFailed as error:
         return _complain(str(error), error.code)
+
+
+def _backup(_: argparse.Namespace) -> int:
+    from wsb_snake.keeping.nightly import nightly
+
+    told = nightly(load(), SystemClock())
+    if not told.ok:
+        return _complain(told.line, EXIT_FAILED)
+    print(told.line)
+    return EXIT_OK
+
+
+def _restore(asked: argparse.Namespace) -> int:
+    from wsb_snake.daemon_start import directory_lock
+    from wsb_snake.keeping.restore import RestoreRefused, restore
+
+    settings = load()
+    try:
+        done = restore(settings, asked.file, directory_lock(settings), SystemClock().now(), anyones=asked.yes)
+    except RestoreRefused as error:
+        return _complain(str(error), error.code)
+    print("\n".join(done.lines()))
+    return EXIT_OK
 
 
 def _do_not_exercise(asked: argparse.Namespace) -> int:

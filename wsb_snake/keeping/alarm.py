@@ -1,0 +1,25 @@
+"""Telling the owner by Telegram without the daemon, for commands that run by themselves at night."""
+
+from wsb_snake.config import Settings
+from wsb_snake.notifications.chat import ChatError
+from wsb_snake.notifications.telegram_bot import TelegramChat
+
+
+def tell_owner(settings: Settings, text: str) -> str | None:
+    """Send ``text`` (at most 4096 characters) once, where a chat is configured; why it did not work, or None.
+
+    Takes some 25 s at most, and never fails.
+    """
+    if settings.telegram_bot_token is None or settings.telegram_chat_id is None:
+        return None
+    chat = TelegramChat(
+        settings.telegram_bot_token.get_secret_value(), settings.telegram_chat_id, settings.telegram_base_url
+    )
+    try:
+        chat.start()
+        chat.send(text, silent=False)
+    except (ChatError, TimeoutError) as error:
+        return str(error) or "the Telegram thread does not start"
+    finally:
+        chat.stop()
+    return None
