@@ -120,21 +120,27 @@ POSSIBLE_CRASHES: tuple[tuple[CrashKind, InFlight], ...] = tuple(
 _OF_AN_ANSWER = CALL_AFTER | {K.ASYNC_REJECT, K.CANCEL_FILL_RACE, K.CUTOFF_OPENING}
 HARD: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
     {
-        *((kind, InFlight.PROOF) for kind in K),
+        *((kind, state) for kind in K for state in (InFlight.PROOF, InFlight.EXIT_PARTIAL)),
         *(
             (kind, state)
             for kind in _OF_AN_ANSWER
-            for state in (InFlight.ENTRY_UNKNOWN, InFlight.JOURNAL_STALLED, InFlight.EXIT_PARTIAL)
+            for state in (InFlight.ENTRY_UNKNOWN, InFlight.JOURNAL_STALLED)
         ),
-        *((kind, InFlight.JOURNAL_STALLED) for kind in EVENTS | {K.MALFORMED_FRAME, K.PARTIAL_FILL}),
+        *(
+            (kind, state)
+            for kind in BYTES
+            for state in (InFlight.ENTRY_SENT, InFlight.ENTRY_UNKNOWN, InFlight.CANCEL_PENDING, InFlight.IDLE)
+        ),
+        *(
+            (kind, state)
+            for kind in EVENTS | {K.MALFORMED_FRAME, K.PARTIAL_FILL}
+            for state in (InFlight.JOURNAL_STALLED, InFlight.IDLE)
+        ),
+        *((kind, InFlight.ENTRY_UNKNOWN) for kind in (K.CUTOFF_ALL, K.PARTIAL_FILL, K.STUCK_CANCEL)),
+        *((kind, InFlight.ENTRY_SENT) for kind in (K.CUTOFF_ALL, K.CANCEL_FILL_RACE)),
+        *((kind, InFlight.EXIT_CLAIMED) for kind in CALL_BEFORE | {K.CUTOFF_OPENING, K.ASYNC_REJECT}),
         (K.CUTOFF_OPENING, InFlight.EXIT_SENT),
-        (K.CUTOFF_OPENING, InFlight.EXIT_CLAIMED),
         (K.CUTOFF_OPENING, InFlight.CANCEL_PENDING),
-        (K.ASYNC_REJECT, InFlight.EXIT_CLAIMED),
-        (K.CUTOFF_ALL, InFlight.EXIT_PARTIAL),
-        (K.CUTOFF_ALL, InFlight.ENTRY_UNKNOWN),
-        (K.PARTIAL_FILL, InFlight.ENTRY_UNKNOWN),
-        (K.MALFORMED_FRAME, InFlight.IDLE),
     }
 )
 """Pairs that seldom get their chance, so they are armed more often."""
@@ -164,7 +170,7 @@ OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] 
 BARE_FROM, BARE_UNTIL = timedelta(minutes=60), timedelta(minutes=42)
 """Before the close: when a contract loses its bids, so that the end of day has something left to do."""
 
-AIMED, LOOSE, AIMED_CRASHES = 34, 8, 4
+AIMED, LOOSE, AIMED_CRASHES = 40, 6, 4
 """Faults that wait for a stage, faults that wait for an hour, and crashes, of one day."""
 
 

@@ -15,7 +15,7 @@ from wsb_snake.sim.orders import NewOrder
 from wsb_snake.sim.seeded_faults import SeededFaults
 
 SURPRISE_NOTICE = timedelta(hours=2, minutes=30)
-LAST_HOUR, BARE_TO_THE_CLOSE, BARE_INTO_THE_PROOF = timedelta(hours=1), 0.06, 0.4
+LAST_HOUR, BARE_TO_THE_CLOSE, BARE_INTO_THE_PROOF = timedelta(hours=1), 0.06, 0.6
 FAR_ABOVE = Decimal(5)
 
 
