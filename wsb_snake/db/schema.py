@@ -95,7 +95,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE model_weights ADD COLUMN cause TEXT NOT NULL DEFAULT '';
     ALTER TABLE model_weights ADD COLUMN raw REAL NOT NULL DEFAULT 0.0;
     ALTER TABLE model_weights ADD COLUMN mean_r REAL NOT NULL DEFAULT 0.0;
-    CREATE INDEX model_weights_by_time ON model_weights (at);
+    CREATE INDEX model_weights_by_time ON model_weights (at, version);
     CREATE INDEX model_weights_by_cause ON model_weights (cause);
     ALTER TABLE pattern_memory ADD COLUMN engine TEXT NOT NULL DEFAULT '';
     CREATE INDEX pattern_memory_by_time ON pattern_memory (at);

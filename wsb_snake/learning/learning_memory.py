@@ -40,6 +40,10 @@ REPORT = "report "
 """Begins the cause of a version that a daily report made; the session's day follows."""
 
 
+ALWAYS = "~"
+"""Later than the text of any moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """``raw`` is what the outcomes say, by component; ``mean_r`` the mean net R of the ``trades``."""
@@ -105,7 +109,7 @@ def decay(conn: sqlite3.Connection, at: datetime) -> None:
 
 def load(conn: sqlite3.Connection) -> Weights:
     """The newest weights; the prior before the first."""
-    return _latest(conn, "")[1]
+    return _latest(conn, ALWAYS)[1]
 
 
 def _fold(conn: sqlite3.Connection, first: str, last: str) -> None:
@@ -171,11 +175,10 @@ def _leans(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def _latest(conn: sqlite3.Connection, before: str) -> tuple[int, Weights]:
-    """The newest version (of those ``before`` a moment, where one is given) and its weights."""
-    where = "WHERE at < ?" if before else "WHERE ? = ''"
+    """The newest version of those from ``before`` a moment, and its weights."""
     rows = conn.execute(
         "SELECT version, feature, raw, trades, mean_r FROM model_weights"
-        f" {where} ORDER BY version DESC LIMIT {len(PRIOR)}",
+        f" WHERE at < ? ORDER BY at DESC, version DESC LIMIT {len(PRIOR)}",
         (before,),
     ).fetchall()
     if not rows:
