@@ -177,8 +177,9 @@ def _learnings_of(file: Path) -> bytes | None:
 def _keep_old(settings: Settings, now: datetime) -> Path | None:
     """Give the present state a second name in a directory of its own; None when there is none."""
     path = settings.db_path
-    with suppress(sqlite3.Error):  # a damaged one is kept as it is, with what lies beside it
+    with suppress(sqlite3.Error, CopyDamaged):  # a damaged one is kept as it is, with what lies beside it
         if path.exists():
+            verify(path)
             with closing(sqlite3.connect(path, isolation_level=None)) as conn:
                 conn.execute("PRAGMA journal_mode = DELETE")  # all of it in one file
     names = (path.name, *(f"{path.name}{side}" for side in SIDE_FILES), settings.session_learnings_path.name)
