@@ -160,17 +160,42 @@ def test_it_takes_thirty_outcomes_that_earn_to_lift() -> None:
 
 @pytest.mark.parametrize("first_seed", [0, 50_000])
 @pytest.mark.parametrize("others", [0, 800])
-def test_an_edge_is_found_within_two_hundred_trades(first_seed: int, others: int) -> None:
+@pytest.mark.parametrize("a_day", [1, 10])
+def test_an_edge_is_found_within_two_hundred_trades(first_seed: int, others: int, a_day: int) -> None:
     """The mean boost over 50 seeds after 200 trades is at least half of that after 5,000."""
 
     def mean_boost(trades: int) -> float:
         found = []
+        days = [str(number // a_day) for number in range(trades)]
         for seed in range(first_seed, first_seed + 50):
             luck = np.random.default_rng(seed)
-            ours = tally(luck.normal(0.25, 1.0, trades).tolist())
+            ours = tally(luck.normal(0.25, 1.0, trades).tolist(), days)
             found.append(points(ours, tally(luck.normal(0.0, 1.0, others).tolist())))
         return math.fsum(found) / len(found)
 
     early, late = mean_boost(200), mean_boost(5000)
     assert late > 4
     assert early >= late / 2
+
+
+def test_a_run_of_lucky_days_is_not_many_lucky_trades() -> None:
+    """Five trades a day that share nine tenths of their luck: taken one by one they boost every second cell.
+
+    Counted by days, no more come through than from trades that are each on their own.
+    """
+    alone = by_trades = by_days = 0
+    days = [str(number // 5) for number in range(400)]
+    for seed in range(400):
+        luck = np.random.default_rng(seed)
+        shocks = np.repeat(luck.normal(0.0, 0.9**0.5, 80), 5) + luck.normal(0.0, 0.1**0.5, 400)
+        alone += points(tally(luck.normal(0.0, 1.0, 400).tolist()), Tally()) != 0
+        by_trades += points(tally(shocks.tolist()), Tally()) != 0
+        by_days += points(tally(shocks.tolist(), days), Tally()) != 0
+    assert by_trades > 2 * alone
+    assert by_days <= 1.2 * alone
+
+
+def test_trades_of_a_single_day_are_counted_as_they_are() -> None:
+    assert tally([1.0, 2.0], ["a", "a"]) == tally([1.0, 2.0])
+    clumped = tally([1.0, 1.0, -1.0, -1.0], ["a", "a", "b", "b"]).clumped
+    assert clumped == (2**2 + 2**2) * 2  # two days instead of four trades

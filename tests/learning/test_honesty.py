@@ -23,6 +23,7 @@ Draw = Callable[[Luck, int], npt.NDArray[np.float64]]
 
 DAY = date(2026, 11, 24)
 OUTCOMES = 1000
+A_DAY = 10
 SEEDS = 200
 
 ENGINES = (
@@ -49,6 +50,12 @@ def runners(luck: Luck, count: int) -> npt.NDArray[np.float64]:
     """Many small losses and a few large gains: an sd of about 2."""
     large = np.where(luck.random(count) < 0.1, luck.exponential(4.0, count), luck.normal(-0.5, 0.4, count))
     return large - (0.1 * 4.0 - 0.9 * 0.5)
+
+
+def shared(luck: Luck, count: int) -> npt.NDArray[np.float64]:
+    """Trades of one day have half of their variance in common: the market's day."""
+    days = luck.normal(0.0, 0.5**0.5, count // A_DAY + 1)
+    return np.repeat(days, A_DAY)[:count] + luck.normal(0.0, 0.5**0.5, count)
 
 
 @dataclass(frozen=True)
@@ -109,11 +116,12 @@ def windows(count: int = 3000) -> tuple[Window, ...]:
 
 
 def learnt(past: list[Signal], results: list[float]) -> Learnt:
-    by_cell: dict[str, list[float]] = {}
-    for signal, result in zip(past, results, strict=True):
-        by_cell.setdefault(signal.cell, []).append(result)
-    cells = {name: tally(held) for name, held in by_cell.items()}
-    patterns = remember([(s.engine, s.window, r) for s, r in zip(past, results, strict=True)])
+    by_cell: dict[str, list[tuple[float, str]]] = {}
+    days = [f"day {n // A_DAY}" for n in range(len(past))]
+    for signal, result, day in zip(past, results, days, strict=True):
+        by_cell.setdefault(signal.cell, []).append((result, day))
+    cells = {name: tally([r for r, _ in held], [day for _, day in held]) for name, held in by_cell.items()}
+    patterns = remember((s.engine, s.window, r, day) for s, r, day in zip(past, results, days, strict=True))
     return Learnt(everything=total(cells.values()), cells=MappingProxyType(cells), patterns=patterns)
 
 
@@ -150,8 +158,8 @@ def measure(draw: Draw, first_seed: int) -> Measured:
 @pytest.mark.parametrize(
     ("draw", "first_seed"),
     [
-        *((draw, 0) for draw in (normal, scalps, runners)),
-        *(pytest.param(draw, 70_000, marks=pytest.mark.slow) for draw in (normal, scalps, runners)),
+        *((draw, 0) for draw in (normal, scalps, runners, shared)),
+        *(pytest.param(draw, 70_000, marks=pytest.mark.slow) for draw in (normal, scalps, runners, shared)),
     ],
 )
 def test_no_edge_is_invented(draw: Draw, first_seed: int) -> None:

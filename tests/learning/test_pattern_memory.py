@@ -128,7 +128,16 @@ def test_the_cell_holds_the_neighbours_of_the_same_engine() -> None:
     half = tuple(SIMILAR * a + math.sqrt(1 - SIMILAR**2) * b for a, b in zip(up, ortho(up), strict=True))
     edge = tuple(value * 1.001 for value in half)
     below = tuple(value * 0.999 for value in half)
-    memory = remember([("a", up, 1.0), ("a", edge, 0.5), ("a", below, 9.0), ("a", down, 9.0), ("b", up, 9.0)])
+    day = "2026-11-24"
+    memory = remember(
+        [
+            ("a", up, 1.0, day),
+            ("a", edge, 0.5, day),
+            ("a", below, 9.0, day),
+            ("a", down, 9.0, day),
+            ("b", up, 9.0, day),
+        ]
+    )
     assert memory.cell("a", up) == Tally(2, 1.5, 1.25)
     assert memory.cell("c", up) == Tally()
 

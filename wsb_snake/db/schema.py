@@ -99,6 +99,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX model_weights_by_cause ON model_weights (cause);
     ALTER TABLE pattern_memory ADD COLUMN engine TEXT NOT NULL DEFAULT '';
     CREATE INDEX pattern_memory_by_time ON pattern_memory (at);
+    ALTER TABLE time_performance ADD COLUMN clumped REAL NOT NULL DEFAULT 0.0;
     CREATE TABLE time_cells (position_id TEXT PRIMARY KEY, cell TEXT NOT NULL);
     CREATE INDEX time_cells_by_cell ON time_cells (cell);
 

@@ -5,6 +5,9 @@ normal around zero with a standard deviation of PRIOR_SD; the trades are taken a
 true edge (the normal-normal model: A. Gelman et al., "Bayesian Data Analysis", chapter 2.5). So few
 trades move little, and a boost is zero while the CREDIBLE share of the belief holds zero.
 
+Trades of one day share their luck: where the days scatter more than so many single trades would, the
+days are counted.
+
 The scale has a bound built in. The believed edge of a cell of whatever size is at most half of PRIOR_SD
 times the cell's z score, so a boost has at most as many points as its z score: without any edge six
 points are six standard errors of luck.
@@ -12,7 +15,7 @@ points are six standard errors of luck.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PRIOR_SD = 0.10
 """R. Two of three cells are believed to lie within a tenth of a risk of the mean of all trades."""
@@ -42,11 +45,15 @@ STEP = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Net R multiples added up: their number, sum and sum of squares."""
+    """Net R multiples added up: their number, sum and sum of squares.
+
+    ``clumped`` is the variance of the sum as the days show it, each day's trades taken as one.
+    """
 
     trades: int = 0
     total: float = 0.0
     squares: float = 0.0
+    clumped: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -58,14 +65,24 @@ class Tally:
         return max(0.0, self.squares - self.total * self.mean)
 
     def without(self, other: "Tally") -> "Tally":
-        """What is left when the trades of ``other`` are taken out."""
+        """What is left when the trades of ``other`` are taken out; how they clump is not known."""
         return Tally(self.trades - other.trades, self.total - other.total, self.squares - other.squares)
 
 
-def tally(values: Iterable[float]) -> Tally:
-    """``values`` added up, the same for every order of them."""
+def tally(values: Iterable[float], days: Iterable[str] | None = None) -> Tally:
+    """``values`` added up, the same for every order of them; ``days`` name the day of each."""
     held = list(values)
-    return Tally(len(held), math.fsum(held), math.fsum(value * value for value in held))
+    added = Tally(len(held), math.fsum(held), math.fsum(value * value for value in held))
+    if days is None:
+        return added
+    by_day: dict[str, list[float]] = {}
+    for value, day in zip(held, days, strict=True):
+        by_day.setdefault(day, []).append(value - added.mean)
+    count = len(by_day)
+    if count < 2:
+        return added
+    clumped = math.fsum(math.fsum(day) ** 2 for day in by_day.values()) * count / (count - 1)
+    return replace(added, clumped=clumped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,7 @@ def believe(cell: Tally, everything: Tally) -> Belief:
     others = everything.without(cell)
     spread = _variance(cell, _variance(everything, TRADE_SD**2))
     level, level_variance = _level(others)
-    noise = spread / cell.trades + level_variance
+    noise = max(spread / cell.trades, cell.clumped / cell.trades**2) + level_variance
     kept = PRIOR_SD**2 / (PRIOR_SD**2 + noise)
     edge = kept * (cell.mean - level)
     return Belief(edge, PRIOR_SD * math.sqrt(1 - kept), kept, level + edge)

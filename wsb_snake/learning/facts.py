@@ -19,6 +19,9 @@ REGIME = "regime"
 SETTLING = "regime_settling"
 """Names in a signal's evidence: its family, its pattern window, the regime, and whether that was new."""
 
+DAY = len("2026-11-24")
+"""So much of a moment's text is its day; no session crosses midnight UTC."""
+
 _QUERY = (
     "SELECT outcomes.*, signals.at AS signal_at, signals.evidence AS evidence"
     " FROM outcomes LEFT JOIN signals USING (signal_id)"

@@ -22,7 +22,7 @@ from wsb_snake.core.signals import Direction
 from wsb_snake.core.types import Bar
 from wsb_snake.db.values import instant_text, json_text
 from wsb_snake.learning.boosts import Tally, tally
-from wsb_snake.learning.facts import WINDOW, Fact, number
+from wsb_snake.learning.facts import DAY, WINDOW, Fact, number
 
 SOURCE = "pattern"
 SIMILAR = 0.70
@@ -83,30 +83,35 @@ def window_in(value: object) -> Window | None:
 
 @dataclass(frozen=True, slots=True)
 class PatternMemory:
-    """Windows and net R by engine. Immutable."""
+    """Windows, net R and days by engine. Immutable."""
 
     windows: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
-    results: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
+    results: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    days: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def cell(self, engine: str, window: Window) -> Tally:
         """The trades of ``engine`` whose windows are similar."""
         known = self.windows.get(engine)
         if known is None:
             return Tally()
-        alike = known @ np.asarray(window) >= SIMILAR
-        return tally(self.results[engine][alike].tolist())
+        alike = np.flatnonzero(known @ np.asarray(window) >= SIMILAR).tolist()
+        results, days = self.results[engine], self.days[engine]
+        return tally([results[n] for n in alike], [days[n] for n in alike])
 
 
-def remember(rows: Iterable[tuple[str, Sequence[float], float]]) -> PatternMemory:
-    """A memory of (engine, window, net R)."""
+def remember(rows: Iterable[tuple[str, Sequence[float], float, str]]) -> PatternMemory:
+    """A memory of (engine, window, net R, day)."""
     windows: dict[str, list[Sequence[float]]] = {}
     results: dict[str, list[float]] = {}
-    for engine, window, net_r in rows:
+    days: dict[str, list[str]] = {}
+    for engine, window, net_r, day in rows:
         windows.setdefault(engine, []).append(window)
         results.setdefault(engine, []).append(net_r)
+        days.setdefault(engine, []).append(day)
     return PatternMemory(
         MappingProxyType({engine: _fixed(held) for engine, held in windows.items()}),
-        MappingProxyType({engine: _fixed(held) for engine, held in results.items()}),
+        MappingProxyType({engine: tuple(held) for engine, held in results.items()}),
+        MappingProxyType({engine: tuple(held) for engine, held in days.items()}),
     )
 
 
@@ -132,10 +137,10 @@ def learn(conn: sqlite3.Connection, fact: Fact) -> None:
 
 def load(conn: sqlite3.Connection) -> PatternMemory:
     """The newest KEPT windows, as ``learn`` wrote them."""
-    query = "SELECT engine, window, net_r FROM pattern_memory ORDER BY at DESC, pattern_id LIMIT ?"
+    query = "SELECT engine, window, net_r, at FROM pattern_memory ORDER BY at DESC, pattern_id LIMIT ?"
     rows = conn.execute(query, (KEPT,)).fetchall()
     windows = json.loads("[" + ",".join(row[1] for row in rows) + "]")  # at once: ten times as quick
-    return remember((row[0], window, row[2]) for row, window in zip(rows, windows, strict=True))
+    return remember((row[0], window, row[2], row[3][:DAY]) for row, window in zip(rows, windows, strict=True))
 
 
 def _unit(values: Sequence[float]) -> list[float] | None:
@@ -143,7 +148,7 @@ def _unit(values: Sequence[float]) -> list[float] | None:
     return [value / length for value in values] if length > 0 else None
 
 
-def _fixed(values: Sequence[Sequence[float]] | Sequence[float]) -> npt.NDArray[np.float64]:
+def _fixed(values: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     return array

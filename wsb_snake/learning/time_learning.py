@@ -11,7 +11,7 @@ from types import MappingProxyType
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern
 from wsb_snake.learning.boosts import Tally, tally
-from wsb_snake.learning.facts import Fact
+from wsb_snake.learning.facts import DAY, Fact
 from wsb_snake.learning.session_windows import window_of
 
 SOURCE = "time"
@@ -34,8 +34,8 @@ def learn(conn: sqlite3.Connection, fact: Fact) -> None:
 
 def load(conn: sqlite3.Connection) -> Mapping[str, Tally]:
     """Every cell by its name."""
-    rows = conn.execute("SELECT cell, trades, sum_r, sum_r2 FROM time_performance ORDER BY cell")
-    return MappingProxyType({row[0]: Tally(row[1], row[2], row[3]) for row in rows})
+    rows = conn.execute("SELECT cell, trades, sum_r, sum_r2, clumped FROM time_performance ORDER BY cell")
+    return MappingProxyType({row[0]: Tally(row[1], row[2], row[3], row[4]) for row in rows})
 
 
 def _recompute(conn: sqlite3.Connection, cell: str) -> None:
@@ -46,9 +46,10 @@ def _recompute(conn: sqlite3.Connection, cell: str) -> None:
     ).fetchall()
     conn.execute("DELETE FROM time_performance WHERE cell = ?", (cell,))
     if rows:
-        held = tally(row[0] for row in rows)
+        held = tally([row[0] for row in rows], [row[1][:DAY] for row in rows])
         newest = max(row[1] for row in rows)
         conn.execute(
-            "INSERT INTO time_performance (cell, trades, sum_r, sum_r2, at) VALUES (?, ?, ?, ?, ?)",
-            (cell, held.trades, held.total, held.squares, newest),
+            "INSERT INTO time_performance (cell, trades, sum_r, sum_r2, at, clumped)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (cell, held.trades, held.total, held.squares, newest, held.clumped),
         )
