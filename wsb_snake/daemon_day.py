@@ -14,11 +14,13 @@ from wsb_snake.db.database import Database
 from wsb_snake.db.meta import get_meta, set_meta
 from wsb_snake.engines.universe import ZERO_DTE
 from wsb_snake.hunt import ScalperHunt
+from wsb_snake.keeping.retention import Retention
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account, Broker, BrokerError
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 
 AWAKE_BEFORE_OPEN = timedelta(minutes=30)
+SLICES_APART = timedelta(seconds=0.5)
 
 Journal = Callable[[EventKind, Mapping[str, object], Callable[[sqlite3.Connection], None] | None], object]
 
@@ -43,13 +45,20 @@ class Day:
         self._executor = executor
         self._hunt = hunt
         self._journal = journal
+        self._retention = Retention(database, settings.wsb_snake_keep_days)
         self._awake_for: str | None = None
 
     def load(self, conn: sqlite3.Connection) -> None:
         self._awake_for = get_meta(conn, "awake_for")
 
     def turn(self, account: Account | None) -> datetime | None:
-        """Wake for the session, and report after it; when to be called again."""
+        """Wake for the session, report after it, tidy up outside of it; when to be called again."""
+        due, desk = self._turn(account), self._executor.desk
+        if desk.ready and not desk.in_session() and self._retention.step(desk.now()):
+            return desk.now() + SLICES_APART
+        return due
+
+    def _turn(self, account: Account | None) -> datetime:
         desk, now = self._executor.desk, self._executor.desk.now()
         session = desk.session()
         if session is None:
