@@ -12,7 +12,7 @@ from wsb_snake.engines.types import MarketView
 DAY = date(2026, 11, 24)
 OPEN = from_eastern(DAY, time(9, 30))
 SESSION = Session(DAY, OPEN, from_eastern(DAY, time(16, 0)))
-USUAL = 1000.0
+USUAL = 3000.0
 """Shares a minute."""
 
 

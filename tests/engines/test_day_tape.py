@@ -5,7 +5,7 @@ from datetime import date, time, timedelta
 
 import pytest
 
-from tests.engines.tapes import DAY, OPEN, SESSION, bar, flat, history, line, tape_of, timed, view_of
+from tests.engines.tapes import DAY, OPEN, SESSION, USUAL, bar, flat, history, line, tape_of, timed, view_of
 from wsb_snake.core.clock import from_eastern
 from wsb_snake.core.types import Chain
 from wsb_snake.engines.day_tape import BAR, mean, read
@@ -70,6 +70,6 @@ def test_columns_agree_with_the_bars() -> None:
     tape = tape_of([*line(100, 101, 10), bar(101.5)])
     assert tape.closes[-1] == 101.5
     assert tape.ranges[-1] == pytest.approx(0.505)  # with the gap from the close before
-    assert mean(tape.volumes, 0, 11) == 1000
+    assert mean(tape.volumes, 0, 11) == USUAL
     assert mean(tape.volumes, -1, 5) is None
     assert mean(tape.volumes, 5, 5) is None

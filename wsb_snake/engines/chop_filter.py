@@ -16,12 +16,13 @@ from wsb_snake.engines.day_tape import DayTape
 class ChopRules:
     bars: int = 30  # that are looked at
     index: float = 61.8  # above it is chop
-    crossings: int = 6  # of VWAP within the bars; from this many on it is chop
+    crossing_bars: int = 10  # the last of the bars: what went on before a break is over
+    crossings: int = 4  # of VWAP among them; from this many on it is chop
 
 
 @dataclass(frozen=True, slots=True)
 class Chop:
-    """``index`` 0 to 100; ``crossings`` of VWAP among the bars."""
+    """``index`` 0 to 100; ``crossings`` of VWAP among the last bars."""
 
     choppy: bool
     index: float
@@ -38,6 +39,6 @@ def read(tape: DayTape, n: int, rules: ChopRules = ChopRules()) -> Chop | None:
     if high > low:
         walked = math.fsum(tape.ranges[first : n + 1]) / (high - low)
         index = min(max(100 * math.log10(walked) / math.log10(rules.bars), 0.0), 100.0)
-    sides = [tape.closes[k] > tape.vwaps[k] for k in range(first, n + 1)]
+    sides = [tape.closes[k] > tape.vwaps[k] for k in range(n - rules.crossing_bars, n + 1)]
     crossings = sum(before != after for before, after in pairwise(sides))
     return Chop(index > rules.index or crossings >= rules.crossings, index, crossings)

@@ -45,7 +45,10 @@ class ProbabilityRules:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """``score`` 0 to 100 towards ``direction``; ``win_probability`` 0 to 1; ``tier`` A+, A, B or C."""
+    """``score`` 0 to 100 towards ``direction``; ``win_probability`` 0 to 1; ``tier`` A+, A, B or C.
+
+    ``evidence``: the score and points of each component, and behind its name and a dot what it rests on.
+    """
 
     score: float
     win_probability: float
@@ -87,6 +90,7 @@ def fuse(
     bonus = (0.0, 0.0, *rules.agreement)[len(votes)] if direction is not None else 0.0
     score = min(abs(net) + bonus, 100.0)
     evidence.append((f"agreement{_POINTS}", bonus * sign_of(net)))
+    evidence += [(f"{name}.{key}", value) for name, one, _ in known for key, value in one.evidence]
     if len(known) < rules.least_known:
         score = min(score, rules.normal - 1)
     return Fused(score, win_probability(score, rules), tier_of(score, rules), direction, tuple(evidence))
