@@ -144,7 +144,7 @@ def test_a_new_session_starts_afresh_and_bars_end_with_it() -> None:
     late = desk.data.bars(["SPY"], SESSION, desk.at(500))
     assert (late.as_of, len(late.bars["SPY"])) == (SESSION.close, 390)
     before = desk.data.bars(["SPY"], NEXT, NEXT.open - BAR)
-    assert before.bars == {}
+    assert (before.bars, before.missing) == ({}, frozenset())
     assert desk.data.data_age_s(NEXT.open) is None
     assert len(desk.data.bars(["SPY"], NEXT, NEXT.open + 2 * BAR).bars["SPY"]) == 2
 

@@ -82,7 +82,7 @@ class SessionBars:
             degraded=degraded,
             as_of=end,
             bars=MappingProxyType(fresh),
-            missing=frozenset(symbols) - fresh.keys(),
+            missing=frozenset(symbols) - fresh.keys() if end > session.open else frozenset(),
         )
 
     def _merge(self, window: _Window, answer: Mapping[str, list[Bar]], end: datetime) -> None:
