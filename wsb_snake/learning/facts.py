@@ -19,8 +19,8 @@ REGIME = "regime"
 SETTLING = "regime_settling"
 """Names in a signal's evidence: its family, its pattern window, the regime, and whether that was new."""
 
-DAY = len("2026-11-24")
-"""So much of a moment's text is its day; no session crosses midnight UTC."""
+DAY = 10
+"""So many letters of a moment's text are its day; no session crosses midnight UTC."""
 
 _QUERY = (
     "SELECT outcomes.*, signals.at AS signal_at, signals.evidence AS evidence"
