@@ -83,6 +83,10 @@ def test_a_late_expansion_is_watched_and_then_struck() -> None:
         assert any(name.startswith(f"{component}.") for name in evidence)
     assert {"ignition_points", "pressure_points", "surge_points", "agreement_points"} <= set(evidence)
     assert {"win_probability", "regime_z", "chop_index", "level"} <= set(evidence)
+    assert strike.confidence == max(evidence["score_at_strike"], evidence["score_now"])
+    assert evidence["score_at_strike"] >= RULES.machine.strike_score
+    assert dict(watch.evidence)["score_now"] == watch.confidence
+    assert dict(watch.evidence)["score_at_strike"] == 0
 
 
 def test_upside_down_it_is_a_fall() -> None:
@@ -134,6 +138,24 @@ def test_a_trade_holds_the_ticker_until_it_is_closed() -> None:
     assert all(wants_execution(signal, signal.at, SESSION) for signal in later)
     over = closed(held, "SPY", at + PASS)
     assert over.ticker("SPY").machine.phase is Phase.VENOM
+
+
+def test_the_score_of_an_old_strike_is_forgotten() -> None:
+    """A family that says something a while after the strike has only the score of that moment."""
+    bars = timed([*expansion(), *line(101.05, 102, 30, volume=6)])
+    said = {}
+    for minutes in (291, 299):
+        _, state = day({"SPY": bars[:minutes]})
+        held = state.ticker("SPY")
+        assert held.machine.phase is Phase.STRIKE
+        machine = replace(held.machine, score=99.0)
+        fresh = tuple((family, replace(life, struck=False, watched=False)) for family, life in held.lives)
+        state = state.with_ticker("SPY", replace(held, machine=machine, lives=fresh))
+        signals, _ = scan(view({"SPY": bars}, OPEN + (minutes + 1) * BAR), state)
+        said[minutes] = [signal.confidence for signal in signals]
+    assert said[291] == [99.0]
+    assert len(said[299]) == 1
+    assert said[299][0] < 99
 
 
 def test_reasons_against_execution_are_one_clear_line() -> None:

@@ -22,7 +22,7 @@ from wsb_snake.engines.family_detectors import DetectorRules
 from wsb_snake.engines.ignition import IgnitionRules
 from wsb_snake.engines.orchestrator_state import OrchestratorState, TickerState
 from wsb_snake.engines.pressure import PressureRules
-from wsb_snake.engines.probability import Fused, ProbabilityRules, fuse, normalised, tier_of
+from wsb_snake.engines.probability import Fused, ProbabilityRules, fuse, normalised, tier_of, win_probability
 from wsb_snake.engines.setup_families import Family, FamilyRow, Finding, Kind, Life, LifeRules, Stage
 from wsb_snake.engines.state_machine import Conditions, Machine, MachineRules, Phase
 from wsb_snake.engines.surge import SurgeRules
@@ -273,11 +273,18 @@ def _speak(
 ) -> tuple[Signal | None, Lives]:
     """The signal of the first living family that has something new to say, if any."""
     for row, life, direction in _living(tape, n, lives):
-        strike = machine.phase is Phase.STRIKE and direction is machine.direction
-        score = max(fused.towards(direction), machine.score if strike else 0.0)
+        strike = machine.phase is Phase.STRIKE and direction is machine.direction and life.held > 0
+        struck = _struck(tape, n, machine, rules) if strike else 0.0
+        score = max(fused.towards(direction), struck)
         if score < rules.alert or not families.may_speak(life, strike, rules.life):
             continue
-        evidence = _evidence(tape, n, row, life, machine, fused, rules)
+        facts = (
+            ("phase", float(_PHASES.index(machine.phase))),
+            ("minutes_aligned", float(machine.held)),
+            ("score_now", fused.towards(direction)),
+            ("score_at_strike", struck),
+            ("win_probability", win_probability(score, rules.probability)),
+        )
         signal = Signal(
             signal_id=signal_id(
                 eastern_date(tape.session.open), ENGINE, tape.ticker, row.family, tape.end(n)
@@ -289,29 +296,23 @@ def _speak(
             direction=direction,
             confidence=score,
             price=tape.closes[n],
-            evidence=evidence,
+            evidence=(*facts, *fused.evidence, *_evidence(tape, n, row, life, rules)),
         )
         return signal, {**lives, row.family: families.spoken(life, strike)}
     return None, lives
 
 
+def _struck(tape: DayTape, n: int, machine: Machine, rules: OrchestratorRules) -> float:
+    """The score of the strike, while it is so young that no pass can have seen it."""
+    young = machine.since is not None and tape.end(n) - machine.since < rules.most_minutes * day_tape.BAR
+    return machine.score if young else 0.0
+
+
 def _evidence(
-    tape: DayTape,
-    n: int,
-    row: FamilyRow,
-    life: Life,
-    machine: Machine,
-    fused: Fused,
-    rules: OrchestratorRules,
+    tape: DayTape, n: int, row: FamilyRow, life: Life, rules: OrchestratorRules
 ) -> tuple[tuple[str, float], ...]:
-    """What the signal of a living family rests on."""
-    evidence = [
-        ("phase", float(_PHASES.index(machine.phase))),
-        ("minutes_aligned", float(machine.held)),
-        ("level", life.level),
-        *fused.evidence,
-        ("win_probability", fused.win_probability),
-    ]
+    """What the tape shows of a living family."""
+    evidence = [("level", life.level)]
     found = detectors.detect(row.family, tape, n, rules.detector)
     if found is not None:
         evidence += [(need, float(met)) for need, met in zip(row.needs, found.met, strict=True)]
