@@ -1,7 +1,11 @@
 """The owner's verbs, done: each once, whatever way it came. Nothing here calls the broker."""
 
+from datetime import timedelta
+
 from wsb_snake.core import halt_file
+from wsb_snake.core.clock import eastern
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
+from wsb_snake.trading.owners_exits import give_exits, words
 
 
 class CommandRefused(Exception):
@@ -16,6 +20,10 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
     desk = executor.desk
     if verb == "halt":
         return _halt(executor)
+    if verb == "pause":
+        return _pause(executor, argument)
+    if verb == "adopt":
+        return _adopt(executor, argument or "")
     if verb == "resume":
         halt_file.remove(desk.halt_file)
         desk.pauses.clear("manual")
@@ -48,9 +56,35 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
     raise CommandRefused("the daemon knows no such verb")
 
 
+def tend(executor: AlpacaExecutor) -> None:
+    """End a pause whose time is over; a halt file that was made by hand becomes a pause that shows."""
+    desk = executor.desk
+    if desk.halted():
+        desk.pauses.hold("manual", "the file halt is in the data directory", None)
+    desk.pauses.end_those_over()
+
+
+def _pause(executor: AlpacaExecutor, minutes: str | None) -> str:
+    desk = executor.desk
+    until = None if minutes is None else desk.now() + timedelta(minutes=int(minutes))
+    held = desk.pauses.hold("manual", "paused by the owner", until)
+    if held.until is None:
+        what = "paused until you send resume" if until is None else "already paused until you send resume"
+    else:
+        what = f"paused until {eastern(held.until):%Y-%m-%d %H:%M} ET"
+    return f"{what}: no new entries; open positions are watched and closed as usual"
+
+
+def _adopt(executor: AlpacaExecutor, argument: str) -> str:
+    symbol, _, kind = argument.partition(" ")
+    if not give_exits(executor.desk, symbol, kind):
+        raise CommandRefused(f"{symbol} has exits already, or is gone")
+    return f"{symbol} has exits: {words(executor.desk.ports.settings, kind)}"
+
+
 def _halt(executor: AlpacaExecutor) -> str:
     desk = executor.desk
-    desk.pauses.set("manual", "halted by the owner")
+    desk.pauses.hold("manual", "halted by the owner", None)
     try:
         halt_file.create(desk.halt_file)
     except OSError as error:

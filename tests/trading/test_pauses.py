@@ -1,11 +1,12 @@
 """Why nothing may be opened, and what of it survives a restart."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from wsb_snake.core.clock import SystemClock
+from wsb_snake.core.clock import SystemClock, VirtualClock
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import ThreadLanes
 from wsb_snake.db import journal
@@ -13,6 +14,7 @@ from wsb_snake.db.database import Database
 from wsb_snake.trading.pauses import DURABLE, REASONS, Pauses
 
 LANES = ThreadLanes(SystemClock())
+NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -72,3 +74,35 @@ def test_each_change_is_journalled_once(database: Database) -> None:
         (EventKind.PAUSED, {"reason": "alpaca", "detail": "orders: timed out", "count": 5}),
         (EventKind.RESUMED, {"reason": "alpaca"}),
     ]
+
+
+def test_a_pause_with_an_end_survives_a_restart_and_ends_by_itself(database: Database) -> None:
+    clock = VirtualClock(NOON)
+    lanes = ThreadLanes(clock)
+    pauses = Pauses(lanes, database)
+    assert pauses.hold("manual", "lunch", NOON + timedelta(minutes=30)).until == NOON + timedelta(minutes=30)
+    database.transact(lambda conn: None, urgent=True).result(10)
+    again = Pauses(lanes, database)
+    with database.get_connection() as conn:
+        again.load(conn)
+    assert again.listed() == pauses.listed()
+    clock.advance_to(30 * 60 - 1)
+    again.end_those_over()
+    assert again.has("manual")
+    clock.advance_to(30 * 60)
+    again.end_those_over()
+    assert not again.any and not reborn(database).any
+    with database.get_connection() as conn:
+        told = [(event.kind, event.data.get("until")) for event in journal.read(conn, 0)]
+    assert told == [(EventKind.PAUSED, "2026-11-24T17:30:00.000000+00:00"), (EventKind.RESUMED, None)]
+
+
+def test_a_pause_without_an_end_outlasts_one_with_an_end(database: Database) -> None:
+    pauses = Pauses(ThreadLanes(VirtualClock(NOON)), database)
+    pauses.hold("manual", "lunch", NOON + timedelta(minutes=30))
+    pauses.hold("manual", "a long lunch", NOON + timedelta(minutes=90))
+    assert [(p.detail, p.until) for p in pauses.listed()] == [("a long lunch", NOON + timedelta(minutes=90))]
+    pauses.hold("manual", "halted", None)
+    assert pauses.hold("manual", "lunch", NOON + timedelta(minutes=5)).detail == "halted"
+    assert reborn(database).listed() == pauses.listed()
+    assert [p.until for p in pauses.listed()] == [None]

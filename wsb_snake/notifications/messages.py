@@ -224,7 +224,7 @@ _PAUSES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "until everything is explained",
             "the books agree again",
         ),
-        "manual": ("you asked for a halt", "until you send resume", "you sent resume"),
+        "manual": ("you asked for it", "until you send resume", "you sent resume"),
         "daily_loss": (
             "the daily loss limit is reached",
             "until the next session",
@@ -240,6 +240,8 @@ _COUNTED: Mapping[str, str] = MappingProxyType({"alpaca": "Alpaca", "data": "mar
 def _paused(data: Data) -> Words:
     reason, count = str(data["reason"]), data.get("count")
     what, until, _ = _PAUSES.get(reason, (reason, "until it is resumed", reason))
+    if data.get("until") is not None:
+        until = f"until {et(data['until'])}, or until you send resume"
     if count is not None:
         what = f"{count} consecutive {_COUNTED.get(reason, reason)} failures"
     detail = f" ({data['detail']})" if data.get("detail") else ""

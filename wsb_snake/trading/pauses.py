@@ -27,9 +27,12 @@ Also = Callable[[sqlite3.Connection], None]
 
 @dataclass(frozen=True, slots=True)
 class Pause:
+    """``until``: when it ends by itself (aware UTC); None: it does not."""
+
     reason: str
     since: datetime
     detail: str
+    until: datetime | None = None
 
 
 class Pauses:
@@ -43,10 +46,11 @@ class Pauses:
         self.goes_on = ""  # what a pause leaves going on, where it isn't the usual
 
     def load(self, conn: sqlite3.Connection) -> None:
-        rows = conn.execute("SELECT reason, since, detail FROM pauses").fetchall()
+        rows = conn.execute("SELECT reason, since, detail, until FROM pauses").fetchall()
         with self._lock:
             for row in rows:
-                self._held[row["reason"]] = Pause(row["reason"], instant(row["since"]), row["detail"])
+                until = instant(row["until"])
+                self._held[row["reason"]] = Pause(row["reason"], instant(row["since"]), row["detail"], until)
 
     @property
     def any(self) -> bool:
@@ -71,8 +75,34 @@ class Pauses:
             self._held[reason] = pause
             if self.goes_on:
                 data["goes_on"] = self.goes_on
-            self._database.transact(_writes_pause(pause, data, also), urgent=True)
+            self._database.transact(_writes_pause(pause, data, also, now), urgent=True)
         return True
+
+    def hold(self, reason: str, detail: str, until: datetime | None) -> Pause:
+        """Pause for ``reason`` until then (None: until it is cleared); the pause that holds from now on.
+
+        A pause without an end stays as it is, one with an end gives way to this.
+        """
+        with self._lock:
+            held = self._held.get(reason)
+            if held is not None and held.until is None:
+                return held
+            pause = Pause(reason, self._lanes.clock.now() if held is None else held.since, detail, until)
+            if pause != held:
+                self._held[reason] = pause
+                data: dict[str, object] = {"until": until}
+                if self.goes_on:
+                    data["goes_on"] = self.goes_on
+                write = _writes_pause(pause, data, None, self._lanes.clock.now())
+                self._database.transact(write, urgent=True)
+        return pause
+
+    def end_those_over(self) -> None:
+        """Take away every pause whose end has come."""
+        now = self._lanes.clock.now()
+        for pause in self.listed():
+            if pause.until is not None and pause.until <= now:
+                self.clear(pause.reason, detail="the time that you set is over")
 
     def clear(self, reason: str, *, detail: str = "", also: Also | None = None) -> bool:
         """Take one reason away; True when it was there. ``detail`` says why, if it is not plain."""
@@ -84,16 +114,14 @@ class Pauses:
         return True
 
 
-def _writes_pause(pause: Pause, data: dict[str, object], also: Also | None) -> Also:
+def _writes_pause(pause: Pause, data: dict[str, object], also: Also | None, now: datetime) -> Also:
     def write(conn: sqlite3.Connection) -> None:
         if pause.reason in DURABLE:
             conn.execute(
-                "INSERT OR REPLACE INTO pauses (reason, since, detail) VALUES (?, ?, ?)",
-                (pause.reason, instant_text(pause.since), pause.detail),
+                "INSERT OR REPLACE INTO pauses (reason, since, detail, until) VALUES (?, ?, ?, ?)",
+                (pause.reason, instant_text(pause.since), pause.detail, instant_text(pause.until)),
             )
-        journal.append(
-            conn, pause.since, EventKind.PAUSED, {"reason": pause.reason, "detail": pause.detail, **data}
-        )
+        journal.append(conn, now, EventKind.PAUSED, {"reason": pause.reason, "detail": pause.detail, **data})
         if also is not None:
             also(conn)
 
