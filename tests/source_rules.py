@@ -31,7 +31,7 @@ _FLOORS = {
 
 _PARTS_OF = {
     **dict.fromkeys(
-        ("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunt"), "daemon"
+        ("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunting"), "daemon"
     ),
     **dict.fromkeys(("start_lane", "watchdog"), "main"),
     "direct_flatten": "flatten",

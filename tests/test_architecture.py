@@ -17,6 +17,7 @@ TOP_LOOPS: frozenset[tuple[str, str]] = frozenset(
         ("wsb_snake/db/writer.py", "run"),  # hands the work's own error to its promise
         ("wsb_snake/db/journal.py", "catch_up"),  # goes event by event, then raises
         ("wsb_snake/start_lane.py", "run"),
+        ("wsb_snake/hunting/fetching.py", "fetch"),  # hands a call's own error to its promise
         ("wsb_snake/owner/control.py", "_run"),
         ("wsb_snake/trading/senders.py", "_work"),
     }
@@ -32,7 +33,7 @@ STATE = frozenset(
         # declare settings, hold nothing
         *(
             f"wsb_snake/config.py:wsb_snake_max_{name}_dollars"
-            for name in ("trade", "day", "engine", "ticker", "daily_loss")
+            for name in ("trade", "day", "engine", "overnight", "ticker", "daily_loss")
         ),
         # the vendor's name for an interval
         "wsb_snake/collectors/alpaca_data.py:_MINUTE",

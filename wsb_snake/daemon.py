@@ -33,8 +33,15 @@ from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.db.journal import Consumer
 from wsb_snake.db.meta import write_stamp
-from wsb_snake.hunt import ScalperHunt
-from wsb_snake.learning import outcome_recorder
+from wsb_snake.hunting.climate import Climate
+from wsb_snake.hunting.contracts import Contracts
+from wsb_snake.hunting.host import Host
+from wsb_snake.hunting.judging import Judge
+from wsb_snake.hunting.lessons import Lessons
+from wsb_snake.hunting.paper_desk import PaperDesk
+from wsb_snake.hunting.strategies import strategies
+from wsb_snake.hunting.view import Viewer
+from wsb_snake.learning import learnt, outcome_recorder
 from wsb_snake.notifications import outbox
 from wsb_snake.notifications.chat import Chat
 from wsb_snake.trading import late_start, start_up
@@ -43,11 +50,8 @@ from wsb_snake.trading.broker import Account, Broker, TradeUpdate, Unavailable
 from wsb_snake.trading.desk import Ports
 from wsb_snake.trading.pollers import Snapshot
 
-SCAN_EVERY = timedelta(seconds=30)
-SCAN_OFFSET = timedelta(seconds=2)
-"""Bars are asked for this long after the half minute, when the feed has them."""
-
 PIPELINE_EVERY = timedelta(minutes=10)
+GATHER_AGAIN = timedelta(seconds=15)
 EOD_EVERY = timedelta(minutes=1)
 RETRY_S = 5.0
 HALT_EVERY = timedelta(seconds=10)
@@ -101,10 +105,11 @@ class Daemon:
                 world.market.last_price,
             )
         )
-        self.hunt = ScalperHunt(world.settings, world.market, executor, world.database)
+        self.hunt = _engines(world, executor)
         self._day = Day(world.settings, world.broker, world.database, executor, self.hunt, self._journal)
         self.outbox = outbox.Outbox(world.database, world.chat, world.lanes.clock)
         self._outcomes = Consumer(world.database, "outcomes", outcome_recorder.record)
+        self._lessons = Consumer(world.database, learnt.CONSUMER, learnt.learn)
         self._alerts = Consumer(world.database, "alerts", outbox.enqueue)
         self._updates: deque[TradeUpdate | bool] = deque()
         self._quotes: deque[Quote | bool] = deque()
@@ -249,19 +254,26 @@ class Daemon:
                 self.executor.on_quote(item)
 
     def scan(self) -> datetime | None:
-        """The scalper's pass, on the half minutes of the session."""
+        """The lane of the engines: the scalper's half minutes, and what was gathered for the others."""
         session, now = self.executor.desk.session(), self.executor.desk.now()
         if session is None or now >= session.close:
             return now + timedelta(minutes=10)
-        if now >= session.open and self.executor.desk.ready and self.hunt.names:
-            try:
-                self.hunt.step(session, now)
-            except DataError as error:
-                log.warning("no bars: %s", error)
-                self.executor.desk.data_failed(str(error))
-            else:
+        if now >= session.open and self.executor.desk.ready:
+            self._hunt(self.hunt.scan, session, now)
+        return self.hunt.next_pass(session, now, quick=True)
+
+    def _hunt(
+        self, step: Callable[[Session, datetime], bool], session: Session, now: datetime
+    ) -> DataError | None:
+        """Do ``step``; bars that do not come, or are old, count against entries."""
+        try:
+            if step(session, now):
                 self._judge_data(session, now)
-        return max(_next_step(now, session.open, SCAN_EVERY, SCAN_OFFSET), session.open + SCAN_OFFSET)
+        except DataError as error:
+            log.warning("no bars: %s", error)
+            self.executor.desk.data_failed(str(error))
+            return error
+        return None
 
     def _judge_data(self, session: Session, now: datetime) -> None:
         """Data that arrive and are old are no data; the first bar of a session takes its minute."""
@@ -273,15 +285,18 @@ class Daemon:
             self.executor.desk.data_failed(f"the newest bar is stale: {old}")
 
     def run_pipeline(self) -> datetime | None:
-        """Every ten minutes: the market's mood, and another look at the end of day."""
+        """Another look at the end of day, then fetch what the slower engines look at, for ``scan``."""
         session, now = self.executor.desk.session(), self.executor.desk.now()
         if session is None or now >= session.close:
             return now + timedelta(minutes=10)
-        if now >= session.open:
-            vix = self.world.market.vix(now)
-            log.info("pipeline at %s, VIX %s", eastern_text(now), "unknown" if vix is None else f"{vix:.1f}")
-            self.executor.run_eod_check("pipeline")
-        return max(_next_step(now, session.open, PIPELINE_EVERY, timedelta(seconds=7)), session.open)
+        if now < session.open:
+            return session.open
+        self.executor.run_eod_check("pipeline")
+        if self.executor.desk.ready and self._hunt(self.hunt.gather, session, now) is not None:
+            return self.executor.desk.now() + GATHER_AGAIN
+        self.flags["scan"].set()
+        due = self.hunt.next_pass(session, now, quick=False)
+        return now + PIPELINE_EVERY if due is None else min(due, now + PIPELINE_EVERY)
 
     def run_eod_check(self) -> datetime | None:
         """Every minute: is it past the time, and is flat proven?"""
@@ -302,6 +317,7 @@ class Daemon:
         try:
             try:
                 self._outcomes.catch_up()
+                self._lessons.catch_up()  # an outcome is written before it teaches
             finally:  # a bad event of one consumer silences no other
                 if self._alerts.catch_up():
                     self.flags["telegram"].set()
@@ -321,8 +337,7 @@ class Daemon:
                 promise.resolve(daemon_owner.do(self.executor, verb, argument))
             except (OSError, CommandRefused) as error:
                 promise.fail(CommandRefused(f"{verb}: {error}"))
-        if self.executor.desk.halted():
-            self.executor.desk.pauses.set("manual", "the file halt is in the data directory")
+        daemon_owner.tend(self.executor)
         return self.executor.desk.now() + HALT_EVERY
 
     # the owner
@@ -403,7 +418,10 @@ class Daemon:
             raise Unavailable(str(error)) from error
 
 
-def _next_step(now: datetime, origin: datetime, every: timedelta, offset: timedelta) -> datetime:
-    """The next moment of the grid ``origin + offset + n * every``."""
-    passed = (now - origin - offset) // every
-    return origin + offset + (passed + 1) * every
+def _engines(world: World, executor: AlpacaExecutor) -> Host:
+    """The engines that are switched on, and what they work with."""
+    viewer = Viewer(world.market, world.lanes, lambda: executor.desk.calendar)
+    lessons = Lessons(world.settings, world.database)
+    paper = PaperDesk(world.database, world.settings.wsb_snake_cutoff_flatten)
+    judge = Judge(Contracts(world.settings, world.market), lessons, paper, executor, world.database)
+    return Host(strategies(world.settings), viewer, judge, lessons, Climate(), executor)

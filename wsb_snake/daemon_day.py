@@ -11,10 +11,12 @@ from wsb_snake.core.events import EventKind
 from wsb_snake.daemon_start import wall
 from wsb_snake.daily import daily_report, report_due_at
 from wsb_snake.db.database import Database
+from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.db.meta import get_meta, set_meta
 from wsb_snake.engines.universe import ZERO_DTE
-from wsb_snake.hunt import ScalperHunt
+from wsb_snake.hunting.host import Host
 from wsb_snake.keeping.retention import Retention
+from wsb_snake.learning import daily_lessons, session_learnings
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account, Broker, BrokerError
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
@@ -36,7 +38,7 @@ class Day:
         broker: Broker,
         database: Database,
         executor: AlpacaExecutor,
-        hunt: ScalperHunt,
+        hunt: Host,
         journal: Journal,
     ) -> None:
         self._settings = settings
@@ -47,6 +49,7 @@ class Day:
         self._journal = journal
         self._retention = Retention(database, settings.wsb_snake_keep_days)
         self._awake_for: str | None = None
+        self._taught_by: date | None = None
 
     def load(self, conn: sqlite3.Connection) -> None:
         self._awake_for = get_meta(conn, "awake_for")
@@ -68,9 +71,35 @@ class Day:
             self._wake_for(session, account)
         if now >= report_due_at(session):
             daily_report(self._database, session, desk.eod, now)
+            self._teach(session, now)
         moments = (wakes_at, report_due_at(session))
         ahead = [moment for moment in moments if moment > now]
         return min([*ahead, now + timedelta(minutes=1)])
+
+    def _teach(self, session: Session, now: datetime) -> None:
+        """Once a session: its lesson, and the plan for the next one, into the learnings file."""
+        if self._taught_by == session.day:
+            return
+        try:
+            with self._database.get_connection() as conn:
+                facts = daily_lessons.facts_of(conn, session.day)
+            problem = daily_lessons.write_lessons(self._settings.session_learnings_path, facts, now)
+        except (OSError, DatabaseUnavailable) as error:
+            log.warning("the day's lesson cannot be written yet: %s", error)
+            return
+        self._taught_by = session.day
+        if problem is not None:
+            self._executor.desk.alert("session learnings", problem)
+
+    def _plan(self, now: datetime) -> None:
+        """Take up what the learnings file asks of today."""
+        loaded = session_learnings.load(self._settings.session_learnings_path, now)
+        if loaded.problem is not None:
+            self._executor.desk.alert("session learnings", loaded.problem)
+        if self._settings.wsb_snake_learning:
+            self._hunt.raise_bar(loaded.learnings.raise_bar)
+        for line in loaded.learnings.battle_plan:
+            log.info("battle plan: %s", line)
 
     def _wake_for(self, session: Session, owner: Account) -> None:
         """Once a session: the day's contracts, and the word that we are awake."""
@@ -105,7 +134,9 @@ class Day:
         names = {contract.underlying for contract in listed}
         self._hunt.names = tuple(name for name in ZERO_DTE if name in names)
         self._hunt.names_day = day
+        self._plan(desk.now())
         desk.book.forget_before(desk.day_start())
+        desk.refusals.clear()
         if any(p.reason == "daily_loss" and p.since < desk.day_start() for p in desk.pauses.listed()):
             desk.pauses.clear("daily_loss")
         return True

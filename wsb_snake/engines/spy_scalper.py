@@ -159,6 +159,16 @@ def wants_execution(
     age = (now - signal.at).total_seconds()
     if age > rules.max_signal_age_s:
         return f"the signal is {age:.0f} s old, limit {rules.max_signal_age_s} s"
+    bar, why = execute_bar(signal, now, session, rules)
+    if signal.confidence < bar:
+        return f"confidence {signal.confidence:g} is below the bar of {bar:g}{why}"
+    return None
+
+
+def execute_bar(
+    signal: Signal, now: datetime, session: Session, rules: ScalperRules = ScalperRules()
+) -> tuple[float, str]:
+    """The confidence from which on ``signal`` may be traded, and what of it the hour and the name add."""
     bar = rules.execute
     why = ""
     if window_of(now, session) is Window.LUNCH:
@@ -167,9 +177,7 @@ def wants_execution(
     if is_single_name(signal.ticker):
         bar += rules.single_name_bar
         why += f", {rules.single_name_bar:g} of them for a single name"
-    if signal.confidence < bar:
-        return f"confidence {signal.confidence:g} is below the bar of {bar:g}{why}"
-    return None
+    return bar, why
 
 
 def entries_end(ticker: str, session: Session) -> datetime:

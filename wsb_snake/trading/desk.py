@@ -149,6 +149,7 @@ class Desk:
         self.eod: EodState | None = None
         self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
         self.signs = OrderSigns()
+        self.refusals: dict[str, str] = {}  # of each signal of the day: why its newest entry was refused
         self.unwanted: set[str] = set()  # entries that the owner wants gone
         self.flatten = FlattenMemory()
         self.left_alone: set[str] = set()  # due to be sold, and covering a short option

@@ -45,6 +45,7 @@ def enter(desk: Desk, intent: TradeIntent) -> Order | None:
             dispatch.submit(desk, planned)
             return planned
         refusal = planned
+    desk.refusals[intent.signal.signal_id] = refusal
     with desk.book.change() as commit:
         commit.change.event(
             EventKind.ENTRY_REFUSED,

@@ -146,6 +146,8 @@ class _Day:
         alpaca, polygon = AlpacaApi(exchange, KEY, SECRET), PolygonApi(exchange, POLYGON_KEY)
         urls = ExchangeServer(exchange, alpaca, polygon, TelegramApi(BOT_TOKEN, self._clock)).environment()
         chosen = drill_settings(random.Random(f"{plan.day_seed}:settings"))
+        if not plan.engines:
+            chosen["wsb_snake_engines"] = ""  # the hunter stands in their place
         return Site(
             clock=self._clock,
             exchange=exchange,

@@ -1,0 +1,165 @@
+"""The host: who is due, what each engine sees, what is remembered, what is closed."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hunting.scripted import Scripted, host, signal
+from tests.sim.bench import DAY, SPY_CALL
+from tests.trading.world import World, world
+from wsb_snake.collectors.market_data import DataUnavailable
+from wsb_snake.core.orders import ExitReason
+from wsb_snake.engines.orchestrator_state import OrchestratorState, TickerState
+from wsb_snake.engines.state_machine import Machine, Phase
+from wsb_snake.hunting.strategies import Orchestrator, strategies
+from wsb_snake.hunting.strategy import Cadence
+from wsb_snake.hunting.view import Needs
+
+
+def scan(w: World, seconds: float = 30) -> None:
+    w.do(w.daemon.scan)
+    w.run(seconds)
+
+
+def test_passes_lie_on_a_grid_from_the_open_of_the_session(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        session = w.desk.session()
+        assert session is not None
+        every = Cadence(timedelta(minutes=2), timedelta(seconds=5))
+        assert every.slot(session.open + timedelta(seconds=4), session) is None
+        assert every.slot(session.open + timedelta(seconds=5), session) == 0
+        assert every.slot(session.open + timedelta(seconds=124), session) == 0
+        assert every.slot(session.open + timedelta(seconds=125), session) == 1
+        assert every.after(session.open - timedelta(hours=1), session) == session.open + timedelta(seconds=5)
+        on_it = session.open + timedelta(seconds=125)
+        assert every.after(on_it, session) == on_it + timedelta(minutes=2)
+
+
+def test_a_pass_is_made_once_and_the_next_in_its_turn(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        w.to("10:05:03")
+        for _ in range(3):  # the bell may ring at any moment
+            w.do(w.daemon.scan)
+        assert len(engine.views) == 1
+        assert w.daemon.hunt.next_pass(engine.views[0].session, w.clock.now(), quick=True) == w.at("10:05:32")
+        w.to("10:05:32")
+        w.do(w.daemon.scan)
+        assert len(engine.views) == 2
+
+
+def test_a_pass_without_bars_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(tmp_path, "10:00") as w:
+        slow = Scripted("momentum_engine", quick=False)
+        slow.cadence = Cadence(timedelta(minutes=30), timedelta(seconds=5))
+        host(w, slow)
+
+        def broken(*_: Any) -> None:
+            raise DataUnavailable("503 from the data vendor")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(w.daemon.world.market, "bars", broken)
+            due = w.do(w.daemon.run_pipeline)
+            assert due is not None and (due - w.clock.now()).total_seconds() == pytest.approx(15, abs=1)
+        w.do(w.daemon.run_pipeline)
+        assert slow.views == []  # fetched, and not computed in this lane
+        w.do(w.daemon.scan)
+        assert len(slow.views) == 1
+        w.do(w.daemon.run_pipeline)
+        w.do(w.daemon.scan)
+        assert len(slow.views) == 1
+
+
+def test_each_engine_sees_what_it_asked_for_whoever_else_is_due(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        one, other = Scripted("momentum_engine", quick=False), Scripted("leaps_engine", quick=False)
+        one.wants = Needs(bars=frozenset({"SPY", "QQQ"}), daily=frozenset({"SPY"}))
+        other.wants = Needs(bars=frozenset({"QQQ", "IWM"}), chains=frozenset({"QQQ"}), vix=True)
+        host(w, one, other)
+        w.do(w.daemon.run_pipeline)
+        w.do(w.daemon.scan)
+        assert set(one.views[0].bars) == {"SPY", "QQQ"}
+        assert set(one.views[0].daily) == {"SPY"}
+        assert one.views[0].chains == {}
+        assert set(other.views[0].bars) == {"QQQ", "IWM"}
+        assert other.views[0].daily == {}
+        assert set(other.views[0].chains) == {"QQQ"}
+
+
+def test_what_an_engine_remembers_is_there_after_a_restart_with_its_signals(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        engine.signals = [signal(w)]
+        scan(w)
+        assert engine.state == "traded SPY"
+        rows = w.rows("SELECT verdict, position_id FROM signals")
+        assert [row["verdict"] for row in rows] == ["executed"]
+        engine.state = "later"
+        scan(w)  # no signal: what has changed is kept all the same
+        w.restart()
+        again, fresh = Scripted(), Scripted("leaps_engine")
+        w.daemon.hunt.strategies = (again, fresh)
+        w.daemon.load()
+        assert (again.state, fresh.state) == ("later", "0")
+
+
+def test_a_memory_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        engine.state = "broken"
+        scan(w)
+        w.restart()
+        again = Scripted()
+        w.daemon.hunt.strategies = (again,)
+        w.daemon.load()
+        assert again.state == "0"
+
+
+def test_an_engine_s_own_rule_closes_its_position_and_no_other(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine, other = Scripted("institutional_scalper"), Scripted("spy_scalper")
+        host(w, engine, other)
+        mine = signal(w, engine="institutional_scalper")
+        engine.signals = [mine]
+        scan(w)
+        assert [p.engine for p in w.watched] == ["institutional_scalper"]
+        assert w.watched[0].symbol == SPY_CALL
+        other.over = {"SPY": "it is over"}  # of a position that is not its own
+        scan(w)
+        assert len(w.watched) == 1
+        engine.over = {"SPY": "back inside the area"}
+        scan(w)
+        w.until(lambda: not w.watched, 60)
+        assert [row["exit_reason"] for row in w.outcomes()] == [ExitReason.ENGINE]
+        assert engine.held[:3] == [(), (SPY_CALL,), (SPY_CALL,)]
+        assert set(other.held) == {()}
+
+
+def test_every_engine_can_be_switched_off(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00", wsb_snake_engines="") as w:
+        assert w.daemon.hunt.strategies == ()
+        w.do(w.daemon.scan)
+        w.do(w.daemon.run_pipeline)
+        w.open(SPY_CALL)  # watched and closed all the same
+        w.price("1.50", "1.54")
+        w.until(w.outcomes, 60)
+        every = w.settings.model_copy(update={"wsb_snake_engines": "leaps_engine momentum_engine"})
+        assert [made.engine for made in strategies(every)] == ["momentum_engine", "leaps_engine"]
+
+
+def test_a_position_of_the_orchestrator_that_is_gone_ends_its_state(tmp_path: Path) -> None:
+    machine = Machine(phase=Phase.CONSTRICT)
+    state = OrchestratorState(DAY).with_ticker("SPY", TickerState(machine=machine))
+    engine = Orchestrator()
+    engine.recall(state.to_json())
+    with world(tmp_path, "10:00") as w:
+        held = w.open(SPY_CALL)
+        engine.settle([held], w.clock.now())
+        assert OrchestratorState.from_json(engine.memory()).ticker("SPY").machine.phase is Phase.CONSTRICT
+        engine.settle([], w.clock.now())
+        assert OrchestratorState.from_json(engine.memory()).ticker("SPY").machine.phase is Phase.VENOM

@@ -1,0 +1,1 @@
+"""The host of the engines: what they look at, what becomes of their signals."""

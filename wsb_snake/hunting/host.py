@@ -1,0 +1,153 @@
+"""Runs whichever engines are due.
+
+What takes long to fetch is gathered in another lane than the one that computes: all engines compute in
+one lane, and the scalper's half minutes do not wait for the chains of the others.
+"""
+
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import reduce
+from operator import or_
+
+from wsb_snake.core.calendar import Session
+from wsb_snake.core.orders import ExitReason
+from wsb_snake.engines.types import MarketView
+from wsb_snake.hunting.climate import Climate
+from wsb_snake.hunting.judging import Judge
+from wsb_snake.hunting.lessons import Lessons
+from wsb_snake.hunting.strategy import Memory, Strategy
+from wsb_snake.hunting.view import Look, Needs, Viewer, narrowed
+from wsb_snake.trading.alpaca_executor import AlpacaExecutor
+from wsb_snake.trading.positions import Position
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What some engines are to look at, and what of it each asked for."""
+
+    look: Look
+    due: tuple[tuple[Strategy, Needs], ...]
+
+
+class Host:
+    """The engines of one daemon. ``scan`` and ``gather`` belong to one lane each."""
+
+    def __init__(
+        self,
+        strategies: Sequence[Strategy],
+        viewer: Viewer,
+        judge: Judge,
+        lessons: Lessons,
+        climate: Climate,
+        executor: AlpacaExecutor,
+    ) -> None:
+        self.strategies = tuple(strategies)
+        self._viewer = viewer
+        self._judge = judge
+        self._lessons = lessons
+        self._climate = climate
+        self._executor = executor
+        self._gathered: deque[_Gathered] = deque()
+        self._passed: dict[
+            str, tuple[datetime, int | None]
+        ] = {}  # engine: session and number of its last pass
+        self.names: tuple[str, ...] = ()
+        """The names of the day that list a contract expiring today,"""
+        self.names_day: date | None = None
+        """and the day for which they were read."""
+
+    def load(self, conn: sqlite3.Connection) -> None:
+        """Restore what the engines remember."""
+        kept = {row["engine"]: row["state"] for row in conn.execute("SELECT engine, state FROM engine_state")}
+        memories: tuple[Memory, ...] = (*self.strategies, self._climate)
+        for memory in memories:
+            try:
+                if memory.engine in kept:
+                    memory.recall(kept[memory.engine])
+            except (ValueError, KeyError, TypeError) as error:
+                log.error("the memory of %s cannot be read and begins anew: %s", memory.engine, error)
+        self._judge.load(conn)
+
+    def raise_bar(self, points: float) -> None:
+        """Ask for so much more confidence today, in every engine."""
+        self._judge.bar_raised = points
+
+    def scan(self, session: Session, now: datetime) -> bool:
+        """Compute what is due: what was gathered, then the quick engines on bars fetched here.
+
+        Whether anything was fetched. Raises DataError when no bars came.
+        """
+        while self._gathered:
+            self._compute(self._gathered.popleft())
+        fetched = self._fetch(session, now, quick=True)
+        if fetched is not None:
+            self._compute(fetched)
+        self._judge.follow(session, now)
+        return fetched is not None
+
+    def gather(self, session: Session, now: datetime) -> bool:
+        """Fetch what the other engines that are due look at; ``scan`` computes it.
+
+        Whether anything was fetched. Raises DataError when no bars came.
+        """
+        fetched = self._fetch(session, now, quick=False)
+        if fetched is not None:
+            self._gathered.append(fetched)
+        return fetched is not None
+
+    def next_pass(self, session: Session, now: datetime, *, quick: bool) -> datetime | None:
+        """When the next of those engines is due; None when there are none."""
+        moments = (s.cadence.after(now, session) for s in self.strategies if s.quick is quick)
+        return min(moments, default=None)
+
+    def _fetch(self, session: Session, now: datetime, *, quick: bool) -> _Gathered | None:
+        listed = frozenset(self.names)
+        due = tuple(
+            (strategy, strategy.needs(listed))
+            for strategy in self.strategies
+            if strategy.quick is quick and self._due(strategy, session, now)
+        )
+        needs = reduce(or_, (wanted for _, wanted in due), Needs())
+        if not needs.bars:
+            return None
+        look = self._viewer.look(needs, session, now)
+        for strategy, _ in due:  # only now: a pass that got no bars is tried again
+            self._passed[strategy.engine] = session.open, strategy.cadence.slot(now, session)
+        for lack in look.lacks:
+            log.warning("%s: %s", ", ".join(strategy.engine for strategy, _ in due), lack)
+        return _Gathered(look, due)
+
+    def _due(self, strategy: Strategy, session: Session, now: datetime) -> bool:
+        """Whether the present pass of ``strategy`` has not been made."""
+        slot = strategy.cadence.slot(now, session)
+        return slot is not None and self._passed.get(strategy.engine) != (session.open, slot)
+
+    def _compute(self, gathered: _Gathered) -> None:
+        if any(needs.vix for _, needs in gathered.due):
+            self._climate.follow(gathered.look)
+            self._judge.remember(self._climate)
+        regime = self._climate.regime
+        self._lessons.take_up(regime)
+        self._judge.begin()
+        for strategy, needs in gathered.due:
+            view = narrowed(gathered.look.view, needs)
+            held = [p for p in self._executor.desk.book.view.held() if p.engine == strategy.engine]
+            strategy.settle(held, view.now)
+            self._close(strategy, view, held)
+            signals = strategy.scan(view, self._lessons.weights())
+            for signal in sorted(signals, key=lambda found: (-found.confidence, found.ticker)):
+                self._judge.judge(strategy, signal, view, regime)
+            self._judge.remember(strategy)
+
+    def _close(self, strategy: Strategy, view: MarketView, held: Sequence[Position]) -> None:
+        """Close what the engine's own rule gives up."""
+        watched = [position for position in held if position.watched]
+        for position, reason in strategy.exits(view, watched) if watched else ():
+            if self._executor.execute_exit(position.position_id, ExitReason.ENGINE):
+                log.info("%s closes %s: %s", strategy.engine, position.symbol, reason)

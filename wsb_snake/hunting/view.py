@@ -1,0 +1,215 @@
+"""What the engines of one pass look at, fetched once for all of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import TypeVar
+
+from wsb_snake.collectors.market_data import BarsView, DataError, MarketData
+from wsb_snake.core.calendar import MarketCalendar, Session
+from wsb_snake.core.lanes import Lanes
+from wsb_snake.core.types import Bar, Chain, Headline
+from wsb_snake.engines.types import MarketView
+from wsb_snake.hunting.fetching import overlapped
+from wsb_snake.learning.regime import proxy_vix
+
+DAILY_DAYS = 120
+"""Calendar days of daily bars: more than the 50 sessions of the longest average."""
+
+PAST_SESSIONS = 14
+NEWS_FOR = timedelta(hours=24)
+
+YARDSTICK = "SPY"
+PROXY_DAYS = (20, 45)
+"""Expiries, in days from now, of which a 30-day volatility is made."""
+PROXY_REACH = Decimal("0.01")
+"""How far around the price strikes are asked for, as a fraction."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Names of which a view must hold this session's bars, daily bars, earlier sessions, chains and news."""
+
+    bars: frozenset[str] = frozenset()
+    daily: frozenset[str] = frozenset()
+    past: frozenset[str] = frozenset()
+    chains: frozenset[str] = frozenset()
+    news: frozenset[str] = frozenset()
+    vix: bool = False
+
+    def __or__(self, other: "Needs") -> "Needs":
+        return Needs(
+            self.bars | other.bars,
+            self.daily | other.daily,
+            self.past | other.past,
+            self.chains | other.chains,
+            self.news | other.news,
+            self.vix or other.vix,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A view, and in plain words what it lacks of what was asked for.
+
+    ``vix_proxy`` (points) stands in where nobody tells VIX, from SPY's own chain.
+    """
+
+    view: MarketView
+    lacks: tuple[str, ...] = ()
+    vix_proxy: float | None = None
+
+
+def narrowed(view: MarketView, needs: Needs) -> MarketView:
+    """What of ``view`` an engine asked for: the same whoever else was due in the same pass."""
+    return replace(
+        view,
+        bars=_of(view.bars, needs.bars),
+        daily=_of(view.daily, needs.daily),
+        sessions=_of(view.sessions, needs.past),
+        chains=_of(view.chains, needs.chains),
+        news=_of(view.news, needs.news),
+        vix=view.vix if needs.vix else None,
+    )
+
+
+def _of(held: Mapping[str, T], names: frozenset[str]) -> dict[str, T]:
+    return {name: value for name, value in held.items() if name in names}
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has come so far."""
+
+    bars: BarsView | None = None
+    daily: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
+    past: Mapping[str, Sequence[Sequence[Bar]]] = field(default_factory=dict)
+    news: Mapping[str, Sequence[Headline]] = field(default_factory=dict)
+    vix: float | None = None
+
+
+class Viewer:
+    """Asks the facade, several questions at a time. ``calendar`` gives the present one."""
+
+    def __init__(self, market: MarketData, lanes: Lanes, calendar: Callable[[], MarketCalendar]) -> None:
+        self._market = market
+        self._lanes = lanes
+        self._calendar = calendar
+
+    def look(self, needs: Needs, session: Session, now: datetime) -> Look:
+        """The market as it is known at ``now``. Raises DataError when no bars came.
+
+        Whatever else does not come is absent from the view, and named.
+        """
+        found = _Found()
+        lacks: list[str] = []
+        names = list(self._questions(needs, session, now, found))
+        answers = overlapped(self._lanes, [ask for _, ask in names])
+        for (what, _), answer in zip(names, answers, strict=True):
+            if isinstance(answer, DataError):
+                if what == "bars":
+                    raise answer
+                lacks.append(f"no {what}: {answer}")
+        if found.bars is None:
+            raise RuntimeError("a view without bars was asked for")
+        lacks += _lacking_bars(found.bars)
+        chains = self._chains(needs.chains, session, now, found.bars, lacks)
+        proxy = self._proxy(found.bars, session, now) if needs.vix and found.vix is None else None
+        view = MarketView(
+            now=now,
+            session=session,
+            feed=found.bars.feed,
+            bars=found.bars.bars,
+            daily=found.daily,
+            sessions=found.past,
+            chains=chains,
+            news=found.news,
+            vix=found.vix,
+        )
+        return Look(view, tuple(lacks), proxy)
+
+    def _questions(
+        self, needs: Needs, session: Session, now: datetime, found: _Found
+    ) -> Iterable[tuple[str, Callable[[], None]]]:
+        """One question a kind of data; each puts its answer into ``found``."""
+        market = self._market
+
+        def bars() -> None:
+            found.bars = market.bars(sorted(needs.bars), session, now)
+
+        def daily() -> None:
+            last = self._calendar().previous_session(session.day).day
+            found.daily = market.daily_bars(
+                tuple(sorted(needs.daily)), session.day - timedelta(days=DAILY_DAYS), last
+            )
+
+        def past() -> None:
+            found.past = market.past_sessions(sorted(needs.past), self._past(session))
+
+        def news() -> None:
+            found.news = market.news(sorted(needs.news), now - NEWS_FOR, now)
+
+        def vix() -> None:
+            found.vix = market.vix(now)
+
+        yield "bars", bars
+        if needs.daily:
+            yield "daily bars", daily
+        if needs.past:
+            yield "earlier sessions", past
+        if needs.news:
+            yield "news", news
+        if needs.vix:
+            yield "VIX", vix
+
+    def _past(self, session: Session) -> tuple[Session, ...]:
+        """The sessions before ``session``, oldest first."""
+        calendar, found = self._calendar(), [session]
+        for _ in range(PAST_SESSIONS):
+            found.append(calendar.previous_session(found[-1].day))
+        return tuple(reversed(found[1:]))
+
+    def _proxy(self, bars: BarsView, session: Session, now: datetime) -> float | None:
+        """The 30-day volatility at the money; None where the chain does not come."""
+        if not bars.bars.get(YARDSTICK):
+            return None
+        spot = bars.bars[YARDSTICK][-1].close
+        near = Decimal(str(spot))
+        first, last = (session.day + timedelta(days=days) for days in PROXY_DAYS)
+        try:
+            rows = self._market.chain(
+                YARDSTICK, first, last, near * (1 - PROXY_REACH), near * (1 + PROXY_REACH)
+            )
+        except DataError:
+            return None
+        days = sorted({row.contract.expiry for row in rows})
+        chains = (
+            Chain(YARDSTICK, day, now, tuple(row for row in rows if row.contract.expiry == day))
+            for day in days
+        )
+        return proxy_vix(chains, spot, now)
+
+    def _chains(
+        self, names: frozenset[str], session: Session, now: datetime, bars: BarsView, lacks: list[str]
+    ) -> dict[str, Chain]:
+        """The near chain of today's expiry for each name of which there is a price."""
+        spots = {name: bars.bars[name][-1].close for name in sorted(names) if bars.bars.get(name)}
+        calls = [
+            partial(self._market.pressure_chain, name, session.day, spot, now) for name, spot in spots.items()
+        ]
+        found: dict[str, Chain] = {}
+        for name, answer in zip(spots, overlapped(self._lanes, calls), strict=True):
+            if isinstance(answer, DataError):
+                lacks.append(f"no chain of {name}: {answer}")
+            else:
+                found[name] = answer
+        return found
+
+
+def _lacking_bars(bars: BarsView) -> list[str]:
+    lacks = [f"no bars of {', '.join(sorted(bars.missing))}"] if bars.missing else []
+    return [*lacks, f"bars are of the fallback, {bars.feed}"] if bars.degraded else lacks
