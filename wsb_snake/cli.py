@@ -109,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what the running daemon says of itself")
     status.add_argument("--json", action="store_const", const="json", dest="argument", help="for programs")
     status.set_defaults(command=_tell, verb="status")
+    why = commands.add_parser("why", help="why a signal was traded or not; needs no running daemon")
+    why.add_argument("what", metavar="SIGNAL|TICKER", help="the name of a signal, or a ticker for its newest")
+    why.add_argument("--json", action="store_true", help="for programs")
+    why.set_defaults(command=_why)
     _add_closing(commands)
     _add_keeping(commands)
     return parser
@@ -262,6 +266,20 @@ def _exchange(asked: argparse.Namespace) -> int:
     except ValueError as error:
         return _complain(str(error), EXIT_CONFIG)
     return run_exchange(asked.port, asked.start_at, asked.seed, asked.data, holds, sys.stdout, stop)
+
+
+def _why(asked: argparse.Namespace) -> int:
+    from wsb_snake.owner.why import NothingKnown, why, why_text
+
+    try:
+        reasons = why(load().db_path, asked.what)
+    except NothingKnown as error:
+        return _complain(str(error), EXIT_FAILED)
+    if asked.json:
+        print(json.dumps({"signals": [each.as_json() for each in reasons.told], "more": reasons.more}))
+    else:
+        print(why_text(reasons))
+    return EXIT_OK
 
 
 def _tell(asked: argparse.Namespace) -> int:

@@ -33,6 +33,8 @@ from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.control import ControlError, ControlServer, ControlUnavailable
 from wsb_snake.owner.web import WebError, WebServer, answers, create_app
 from wsb_snake.owner.web_commands import command_routes
+from wsb_snake.owner.web_why import why_routes
+from wsb_snake.owner.why import explainer
 from wsb_snake.start_lane import StartLane
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.vendors import Sinks, Streams, connect_broker, connect_chat, connect_market
@@ -126,16 +128,14 @@ class _Process:
     def _serve(self) -> None:
         """The owner's side first, so that the truth can be asked for from the beginning."""
         settings, daemon = self._settings, self._daemon
-        commands = Commands(daemon, daemon.facts)
+        commands = Commands(daemon, daemon.facts, explainer(settings.db_path))
         secret = settings.wsb_snake_control_token
         routes = command_routes(
             commands, None if secret is None else secret.get_secret_value(), self._lanes.clock.monotonic
         )
-        web = WebServer(
-            create_app(daemon.facts, settings.wsb_snake_http_host, routes),
-            settings.wsb_snake_http_host,
-            settings.wsb_snake_http_port,
-        )
+        app = create_app(daemon.facts, settings.wsb_snake_http_host, routes)
+        app.register_blueprint(why_routes(settings.db_path))
+        web = WebServer(app, settings.wsb_snake_http_host, settings.wsb_snake_http_port)
         web.start()
         self._stack.callback(web.stop)
         self._web_port = web.port

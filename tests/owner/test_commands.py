@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -7,6 +8,8 @@ from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.lanes import Promise, ThreadLanes
 from wsb_snake.owner import commands as module
 from wsb_snake.owner.commands import CommandError, Commands, Verb
+
+LATER = "SPY270115C00700000"
 
 
 class RecordingDesk:
@@ -35,7 +38,8 @@ def desk() -> RecordingDesk:
 
 @pytest.fixture
 def commands(desk: RecordingDesk) -> Commands:
-    return Commands(desk, lambda: facts(positions=(position(), position(PUT))))
+    later = replace(position(LATER), origin="foreign_later")
+    return Commands(desk, lambda: facts(positions=(position(), position(PUT), later)))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,10 @@ def commands(desk: RecordingDesk) -> Commands:
         ("close", CALL, (Verb.CLOSE, CALL)),
         ("close", "qqq", (Verb.CLOSE, "QQQ")),
         ("dne", CALL.lower(), (Verb.DNE, CALL)),
+        ("pause", None, (Verb.PAUSE, None)),
+        ("pause", "030", (Verb.PAUSE, "30")),
+        ("adopt", LATER.lower(), (Verb.ADOPT, f"{LATER} runner")),
+        ("adopt", f"{LATER} SCALP", (Verb.ADOPT, f"{LATER} scalp")),
     ],
 )
 def test_a_good_command_reaches_the_desk_in_one_form(
@@ -67,12 +75,20 @@ def test_a_good_command_reaches_the_desk_in_one_form(
     [
         ("flatten", "everything", "0dte (what expires today) or all"),
         ("close", None, "needs the OCC symbol or the ticker"),
-        ("close", "IWM", "no position in the ticker IWM; held: QQQ261123P00500000, SPY261123C00600000"),
+        ("close", "IWM", "no position in the ticker IWM; held: QQQ261123P00500000, SPY261123C00600000, "),
         ("close", "SPY261123C00601000", "no position in the contract"),
         ("dne", None, "dne needs the OCC symbol of"),
         ("dne", "SPY", "no position in the ticker SPY"),
         ("halt", "now", "halt takes no argument"),
         ("status", "x", "status takes json or nothing"),
+        ("pause", "soon", "pause takes whole minutes"),
+        ("pause", "0", "pause takes 1 to 10080 minutes"),
+        ("pause", "99999", "pause takes 1 to 10080 minutes"),
+        ("pause", "-5", "pause takes whole minutes"),
+        ("pause", "٣", "pause takes whole minutes"),
+        ("adopt", None, "adopt needs the OCC symbol"),
+        ("adopt", CALL, "has exits already"),
+        ("adopt", f"{LATER} gently", "adopt takes a symbol and runner or scalp"),
         ("sell", None, "unknown command 'sell'; there are status, flatten"),
     ],
 )

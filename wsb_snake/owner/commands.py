@@ -12,8 +12,11 @@ from typing import Protocol
 from wsb_snake.core.health import Facts
 from wsb_snake.core.lanes import Promise
 from wsb_snake.core.occ import is_option, parse
+from wsb_snake.core.orders import Origin
 from wsb_snake.daemon_owner import CommandRefused
 from wsb_snake.owner.status import status_json, status_text
+from wsb_snake.owner.why import NothingKnown
+from wsb_snake.trading.owners_exits import RUNNER, SCALP
 
 ANSWER_WITHIN_S = 3.0  # below the 5 s after which a caller takes the daemon for dead
 
@@ -27,9 +30,14 @@ class Verb(StrEnum):
     CLOSE = "close"
     EOD = "eod"
     DNE = "dne"
+    PAUSE = "pause"
+    ADOPT = "adopt"
+    WHY = "why"
 
 
 FLATTEN_SCOPES = ("0dte", "all")
+EXIT_KINDS = (RUNNER, SCALP)
+MOST_MINUTES = 7 * 24 * 60
 
 
 class CommandError(Exception):
@@ -43,7 +51,8 @@ class Desk(Protocol):
         """Enqueue; the promise gives one line about what was done, or fails with CommandError.
 
         ``argument``: for flatten ``0dte`` or ``all``; for close an OCC symbol, or a ticker, which means
-        every position held in it; for dne an OCC symbol; else None. Never asked for status.
+        every position held in it; for dne an OCC symbol; for adopt an OCC symbol and ``runner`` or
+        ``scalp``; for pause whole minutes, or None; else None. Never asked for status or why.
         """
         ...
 
@@ -55,9 +64,14 @@ class Answer:
 
 
 class Commands:
-    def __init__(self, desk: Desk, read_facts: Callable[[], Facts]) -> None:
+    """``explain`` tells why a signal was traded or not; it raises NothingKnown."""
+
+    def __init__(
+        self, desk: Desk, read_facts: Callable[[], Facts], explain: Callable[[str], str] | None = None
+    ) -> None:
         self._desk = desk
         self._read_facts = read_facts
+        self._explain = explain
 
     def run(self, verb: str, argument: str | None = None) -> Answer:
         """Do ``verb`` within about 3 s; what takes longer goes on, and the answer says so."""
@@ -67,8 +81,10 @@ class Commands:
             if known is Verb.STATUS:
                 facts = self._read_facts()
                 return Answer(True, json.dumps(status_json(facts)) if checked else status_text(facts))
+            if known is Verb.WHY:
+                return self._why(checked)
             return Answer(True, self._desk.ask(known, checked).result(ANSWER_WITHIN_S))
-        except (CommandError, CommandRefused) as error:
+        except (CommandError, CommandRefused, NothingKnown) as error:
             return Answer(False, str(error))
         except TimeoutError:
             return Answer(True, f"{verb}: taken, still at work; see status")
@@ -76,6 +92,8 @@ class Commands:
     def describe(self, verb: Verb, argument: str | None) -> str:
         """What the verb with a checked ``argument`` would do, for somebody who must confirm it."""
         facts = self._read_facts()
+        if verb is Verb.ADOPT:
+            return f"This lets the rules of the daemon sell {argument}; until now none does."
         if verb is Verb.CANCEL:
             return "This cancels every open entry of ours and every other open option order."
         if verb is Verb.DNE:
@@ -106,9 +124,32 @@ class Commands:
             return argument
         if verb in {Verb.CLOSE, Verb.DNE}:
             return self._held(verb, argument)
+        if verb is Verb.ADOPT:
+            return self._adoptable(argument)
+        if verb is Verb.PAUSE:
+            return _minutes(argument)
+        if verb is Verb.WHY:
+            if argument is None:
+                raise CommandError("why needs the name of a signal, or a ticker")
+            return argument
         if argument is not None:
             raise CommandError(f"{verb} takes no argument")
         return None
+
+    def _why(self, what: str | None) -> Answer:
+        if what is None or self._explain is None:
+            raise CommandError("there is no decision journal here")
+        return Answer(True, self._explain(what))
+
+    def _adoptable(self, argument: str | None) -> str:
+        symbol, _, kind = (argument or "").partition(" ")
+        kind = kind.strip().lower() or RUNNER
+        if kind not in EXIT_KINDS:
+            raise CommandError(f"adopt takes a symbol and {' or '.join(EXIT_KINDS)}, not {kind[:40]!r}")
+        name = self._held(Verb.ADOPT, symbol or None)
+        if all(p.origin != Origin.FOREIGN_LATER for p in self._read_facts().positions if p.symbol == name):
+            raise CommandError(f"{name} has exits already; adopt is for what was bought by hand for later")
+        return f"{name} {kind}"
 
     def _held(self, verb: Verb, argument: str | None) -> str:
         what = "OCC symbol or the ticker" if verb is Verb.CLOSE else "OCC symbol"
@@ -124,6 +165,18 @@ class Commands:
         kind = "contract" if is_option(name) else "ticker"
         held = f"held: {', '.join(symbols)}" if symbols else "nothing is held"
         raise CommandError(f"no position in the {kind} {name[:40]}; {held}")
+
+
+def _minutes(argument: str | None) -> str | None:
+    if argument is None:
+        return None
+    if not (argument.isascii() and argument.isdigit() and 1 <= len(argument) <= 5):
+        raise CommandError(
+            f"pause takes whole minutes, or nothing for until you resume, not {argument[:40]!r}"
+        )
+    if not 1 <= int(argument) <= MOST_MINUTES:
+        raise CommandError(f"pause takes 1 to {MOST_MINUTES} minutes; for longer leave them out")
+    return str(int(argument))
 
 
 def _verb(text: str) -> Verb:
