@@ -17,6 +17,7 @@ from types import FrameType
 
 import schedule
 
+from wsb_snake import __version__
 from wsb_snake.config import ConfigError, Settings
 from wsb_snake.core import logs, memory, systemd
 from wsb_snake.core.clock import SystemClock
@@ -31,8 +32,13 @@ from wsb_snake.db.errors import DatabaseClosed, DatabaseTooNew
 from wsb_snake.notifications.dead_man import EVERY_S, DeadMan
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.control import ControlError, ControlServer, ControlUnavailable
+from wsb_snake.owner.day_curve import EVERY as CURVE_EVERY
+from wsb_snake.owner.day_curve import DayCurve
+from wsb_snake.owner.openapi import openapi_routes
 from wsb_snake.owner.web import WebError, WebServer, answers, create_app
-from wsb_snake.owner.web_commands import command_routes
+from wsb_snake.owner.web_commands import command_routes, offered
+from wsb_snake.owner.web_data import Books, data_routes, live_routes
+from wsb_snake.owner.web_page import page_routes
 from wsb_snake.owner.web_why import why_routes
 from wsb_snake.owner.why import explainer
 from wsb_snake.start_lane import StartLane
@@ -92,6 +98,8 @@ class _Process:
         self._web_port: int | None = None
         self._renewed_at = -RENEW_EVERY_S
         self._database = Database(settings.db_path, self._lanes)
+        self._curve = DayCurve()
+        self._market = connect_market(settings, self._lanes)
         chat = connect_chat(settings)
         self._chat = chat
         world = World(
@@ -99,7 +107,7 @@ class _Process:
             self._lanes,
             self._database,
             connect_broker(settings, self._lanes),
-            connect_market(settings, self._lanes),
+            self._market,
             chat,
             random.SystemRandom(),
             self._report,
@@ -133,8 +141,16 @@ class _Process:
         routes = command_routes(
             commands, None if secret is None else secret.get_secret_value(), self._lanes.clock.monotonic
         )
-        app = create_app(daemon.facts, settings.wsb_snake_http_host, routes)
-        app.register_blueprint(why_routes(settings.db_path))
+        controls = () if secret is None else offered()
+        books = Books(daemon.facts, settings.db_path, self._curve, self._market.known_bars, controls)
+        more = (
+            page_routes(),
+            live_routes(books),
+            data_routes(books),
+            why_routes(settings.db_path),
+            openapi_routes(__version__, offered()),
+        )
+        app = create_app(daemon.facts, settings.wsb_snake_http_host, routes, more)
         web = WebServer(app, settings.wsb_snake_http_host, settings.wsb_snake_http_port)
         web.start()
         self._stack.callback(web.stop)
@@ -166,6 +182,7 @@ class _Process:
         self._stack.callback(streams.stop)
         self._streams = streams
         lanes.spawn("start", self._start.run)
+        lanes.spawn("day-curve", self._keep_curve)
         if self._settings.wsb_snake_heartbeat_url is not None:
             lanes.spawn("dead-man", partial(self._ping, DeadMan(self._settings.wsb_snake_heartbeat_url)))
 
@@ -178,6 +195,11 @@ class _Process:
         while not self._stopping.wait(EVERY_S):
             if verdict(self._daemon.facts())[0] is Status.HEALTHY:
                 switch.ping()
+
+    def _keep_curve(self) -> None:
+        """What the page draws of the day, also of hours in which nobody looks."""
+        while not self._stopping.wait(CURVE_EVERY.total_seconds()):
+            self._curve.note(self._daemon.facts())
 
     def _health_answers(self) -> bool:
         return self._web_port is not None and answers(self._settings.wsb_snake_http_host, self._web_port)

@@ -122,6 +122,10 @@ class MarketData:
             return None
         return Decimal(f"{newest.close:.4f}")
 
+    def known_bars(self, symbol: str) -> tuple[Bar, ...]:
+        """The minutes of ``symbol`` in memory, the oldest first, of one feed; nothing is fetched."""
+        return self._bars.known(symbol)
+
     @property
     def errors(self) -> tuple[str, ...]:
         """What does not come as it should at present, a line each: source, kind, reason."""

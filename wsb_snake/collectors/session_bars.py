@@ -9,18 +9,21 @@ import threading
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from wsb_snake.collectors.sources import BAR, DataUnavailable, Source
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.types import Bar
 
+LAG = timedelta(minutes=2)
+"""How far behind a view may be when the budget lets nothing newer come."""
+
 
 @dataclass(frozen=True, slots=True)
 class BarsView:
-    """The session so far. ``bars`` holds the symbols that are complete up to ``as_of``; ``missing`` the
-    others that were asked for. A minute without a bar had no trade on this feed, or its bar is late.
+    """The session so far. ``bars`` holds the symbols that are complete up to ``as_of``, which is the last
+    whole minute or, where a small budget is spent, up to two minutes before; ``missing`` holds the others. A minute without a bar had no trade on this feed, or its bar is late.
     ``degraded`` says that they are the fallback's."""
 
     feed: str
@@ -58,6 +61,12 @@ class SessionBars:
             bars = [window.bars[symbol][-1] for window in self._windows.values() if window.bars.get(symbol)]
         return max(bars, key=lambda bar: bar.start, default=None)
 
+    def known(self, symbol: str) -> tuple[Bar, ...]:
+        """The bars of ``symbol`` that were fetched: of the feed that has the newest."""
+        with self._lock:
+            held = [window.bars[symbol] for window in self._windows.values() if window.bars.get(symbol)]
+        return max(held, key=lambda bars: bars[-1].start, default=())
+
     def view(
         self, source: Source, symbols: tuple[str, ...], session: Session, end: datetime, *, degraded: bool
     ) -> BarsView:
@@ -74,13 +83,14 @@ class SessionBars:
             with self._lock:
                 self._merge(window, answer, end)
         with self._lock:
-            fresh = {s: window.bars[s] for s in symbols if s in window.through and window.through[s] >= end}
+            as_of = _complete_to(window, symbols, end)
+            fresh = {s: window.bars[s] for s in symbols if window.through.get(s, session.open) >= as_of}
         if symbols and not fresh and end > session.open:
             raise DataUnavailable("none of the symbols could be fetched within the budget")
         return BarsView(
             feed=source.name,
             degraded=degraded,
-            as_of=end,
+            as_of=as_of,
             bars=MappingProxyType(fresh),
             missing=frozenset(symbols) - fresh.keys() if end > session.open else frozenset(),
         )
@@ -91,6 +101,12 @@ class SessionBars:
             window.through[symbol] = max(end, window.through.get(symbol, end))
             if bars and (self._newest is None or bars[-1].start + BAR > self._newest):
                 self._newest = bars[-1].start + BAR
+
+
+def _complete_to(window: _Window, symbols: tuple[str, ...], end: datetime) -> datetime:
+    """``end``, or what the foremost of ``symbols`` reaches when none reaches that far and it is not old."""
+    newest = max((window.through[s] for s in symbols if s in window.through), default=end)
+    return newest if end - LAG <= newest < end else end
 
 
 def _by_start(

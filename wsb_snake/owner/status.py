@@ -60,7 +60,7 @@ def status_json(facts: Facts) -> Json:
         },
         "reasons": list(verdict(facts)[1]),
         "pauses": [{"reason": reason, "detail": detail} for reason, detail in facts.pause_reasons],
-        "positions": [_position_json(position) for position in facts.positions],
+        "positions": [position_json(position) for position in facts.positions],
         "equity": _maybe_text(facts.equity),
         "day_pnl": _maybe_text(facts.day_pnl),
         "clock_skew_s": None if facts.clock_skew_s is None else round(facts.clock_skew_s, 3),
@@ -207,7 +207,8 @@ def _age(age: float | None) -> str:
     return "never" if age is None else f"{age:.0f} s"
 
 
-def _position_json(position: PositionFacts) -> Json:
+def position_json(position: PositionFacts) -> Json:
+    """One position; prices as text, in dollars per share."""
     return {
         "position_id": position.position_id,
         "symbol": position.symbol,

@@ -7,13 +7,13 @@ nothing changes by GET.
 import http.client
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
-from flask import Blueprint, Flask, Response, jsonify, render_template_string
+from flask import Blueprint, Flask, Response, g, jsonify, render_template_string, request
 from waitress import wasyncore
 from waitress.server import create_server
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
 from wsb_snake.core.health import Facts, verdict
 from wsb_snake.owner.status import (
@@ -36,14 +36,25 @@ STOP_S = 5
 POLL_S = 0.2
 PROBE_S = 2.0
 
-_EXPLAINED = frozenset({401, 403})
+READERS = 2
+"""Requests that may read the database at the same time: a disk that hangs keeps no more threads."""
+
+_EXPLAINED = frozenset({401, 403, 503})
+_READING = frozenset({"data", "why"})
 
 _HEADERS = (
     ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'",
+    ),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
 )
+"""For every answer that does not say otherwise."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -95,9 +106,12 @@ class WebError(Exception):
 
 
 def create_app(
-    read_facts: Callable[[], Facts], host: str = LOOPBACK[0], commands: Blueprint | None = None
+    read_facts: Callable[[], Facts],
+    host: str = LOOPBACK[0],
+    commands: Blueprint | None = None,
+    more: Iterable[Blueprint] = (),
 ) -> Flask:
-    """``GET /health``, ``/api/status`` and ``/status``, and the routes of ``web_commands``.
+    """``GET /health``, ``/api/status`` and ``/status``, the routes of ``web_commands``, and ``more``.
 
     ``read_facts`` reads memory only. Requests under another name than loopback's or ``host`` (the
     address that is bound) are refused, which stops DNS rebinding.
@@ -105,8 +119,9 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config.update(TRUSTED_HOSTS=[*LOOPBACK, host], MAX_CONTENT_LENGTH=MAX_BODY)
 
-    if commands is not None:
-        app.register_blueprint(commands)
+    for routes in (*more, *(() if commands is None else (commands,))):
+        app.register_blueprint(routes)
+    _limit_reading(app)
 
     @app.get("/health")
     def health() -> tuple[Response, int]:
@@ -122,18 +137,45 @@ def create_app(
         return _page(read_facts())
 
     @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> tuple[Response, int]:
+    def refused(error: HTTPException) -> Response:
         code = error.code or 500
-        said = {"text": error.description} if code in _EXPLAINED else {}
-        return jsonify(error=error.name, status=code, **said), code
+        said = {"text": error.description} if code in _EXPLAINED or _ours(error) else {}
+        answer = jsonify(error=error.name, status=code, **said)
+        answer.status_code = code
+        for name, value in error.get_headers():
+            if name in {"Allow", "WWW-Authenticate"}:
+                answer.headers[name] = value
+        return answer
 
     @app.after_request
     def harden(response: Response) -> Response:
         for name, value in _HEADERS:
-            response.headers[name] = value
+            response.headers.setdefault(name, value)
         return response
 
     return app
+
+
+def _limit_reading(app: Flask) -> None:
+    """Whoever reads the database finds a place at once, or is told to ask again."""
+    places = threading.BoundedSemaphore(READERS)
+
+    @app.before_request
+    def enter() -> None:
+        if request.blueprint in _READING:
+            if not places.acquire(blocking=False):
+                raise ServiceUnavailable("others are reading the database; ask again in a second")
+            g.reading = True
+
+    @app.teardown_request
+    def leave(_: BaseException | None) -> None:
+        if g.pop("reading", False):
+            places.release()
+
+
+def _ours(error: HTTPException) -> bool:
+    """Whether the text is our own and not the library's."""
+    return type(error) is BadRequest and error.description != BadRequest.description
 
 
 def _page(facts: Facts) -> str:

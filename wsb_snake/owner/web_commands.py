@@ -12,11 +12,17 @@ from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
 
 from wsb_snake.owner.commands import CommandError, Commands, Verb
 from wsb_snake.owner.confirm import VALID_S, Confirmations
+from wsb_snake.owner.live import Control
 
 OFFERED = (Verb.HALT, Verb.RESUME, Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE, Verb.EOD)
 CONFIRMED = frozenset({Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE})
 
 Answered = tuple[Response, int]
+
+
+def offered() -> tuple[Control, ...]:
+    """The verbs that may be posted, and which of them ask back first."""
+    return tuple(Control(str(verb), verb in CONFIRMED) for verb in OFFERED)
 
 
 def command_routes(commands: Commands, token: str | None, monotonic: Callable[[], float]) -> Blueprint:
