@@ -1,0 +1,80 @@
+"""Exits that the owner gives to what no rule sells."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from tests.sim.bench import SPY_CALL, SPY_LATER
+from tests.trading.world import World, world
+from wsb_snake.owner.commands import Answer, Commands
+from wsb_snake.trading.adoption import RUNNER_PLAN
+
+
+def by_hand(w: World, qty: int) -> None:
+    w.by_hand(SPY_LATER, "buy", qty)
+    w.until(lambda: w.events("position_adopted"), 40)
+
+
+def adopt(w: World, argument: str) -> Answer:
+    return w.do(lambda: Commands(w.daemon, w.daemon.facts).run("adopt", argument))
+
+
+def test_a_runner_sells_half_and_trails_the_rest_also_after_a_crash(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.price("4.00", "4.10", SPY_LATER)
+        by_hand(w, 2)
+        told = adopt(w, SPY_LATER.lower())
+        assert told == Answer(
+            True, f"{SPY_LATER} has exits: half off at +50%, a 20% trailing stop on the rest"
+        )
+        w.run(1)
+        w.restart()
+        (position,) = w.watched
+        assert (position.plan, position.origin) == (RUNNER_PLAN, "foreign_later")
+        w.price("6.40", "6.50", SPY_LATER)
+        w.until(lambda: w.held(SPY_LATER) == 1)
+        w.price("5.00", "5.10", SPY_LATER)
+        w.until(w.outcomes)
+        assert w.held(SPY_LATER) == 0
+        assert w.outcomes()[0]["exit_reason"] == "trail"
+
+
+def test_one_contract_already_far_up_trails_from_the_present_bid(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.price("4.00", "4.10", SPY_LATER)
+        by_hand(w, 1)
+        w.price("12.00", "12.10", SPY_LATER)
+        w.run(10)
+        w.price("7.00", "7.10", SPY_LATER)
+        w.run(10)
+        assert adopt(w, SPY_LATER).ok
+        w.run(60)
+        assert w.held(SPY_LATER) == 1  # 20 % below the 7.00 of that moment, not below the 12.00 of before
+        w.price("5.50", "5.60", SPY_LATER)
+        w.until(lambda: w.held(SPY_LATER) == 0)
+
+
+def test_a_scalp_s_minutes_count_from_the_word(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        by_hand(w, 1)
+        w.run(3600)
+        assert adopt(w, f"{SPY_LATER} scalp").ok
+        (position,) = w.watched
+        given_at = w.clock.now()
+        w.until(lambda: not w.watched, 2800)
+        sent = w.exits[0].created_at
+        assert timedelta(minutes=44) < sent - given_at < timedelta(minutes=46)
+        assert position.plan.target == Decimal("0.20")
+
+
+def test_what_has_exits_is_left_as_it_is(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        plan = w.watched[0].plan
+        refused = adopt(w, SPY_CALL)
+        assert not refused.ok and "has exits already" in refused.text
+        by_hand(w, 1)
+        assert adopt(w, SPY_LATER).ok
+        again = adopt(w, f"{SPY_LATER} scalp")
+        assert (again.ok, again.text) == (False, f"adopt: {SPY_LATER} has exits already, or is gone")
+        assert {p.plan for p in w.watched} == {plan, RUNNER_PLAN}
