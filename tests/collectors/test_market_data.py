@@ -201,8 +201,11 @@ def test_a_fallback_with_a_budget_serves_the_indices_first_and_names_the_rest() 
     desk.two.budget = 0
     desk.at(2.2)
     assert set(desk.data.bars(["SPY"], SESSION, desk.at(2.2)).bars) == {"SPY"}  # nothing newer is due
+    behind = desk.data.bars(["SPY", "QQQ", "AMD"], SESSION, desk.at(4))
+    assert (behind.as_of, set(behind.bars)) == (OPEN + 2 * BAR, {"SPY", "QQQ"})
+    assert behind.missing == {"AMD"}
     with pytest.raises(DataUnavailable):
-        desk.data.bars(["SPY"], SESSION, desk.at(3))
+        desk.data.bars(["SPY"], SESSION, desk.at(5))
 
 
 def test_a_failure_leaves_the_cache_as_it_was() -> None:

@@ -22,9 +22,10 @@ LAG = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class BarsView:
-    """The session so far. ``bars`` holds the symbols that are complete up to ``as_of``, which is the last
-    whole minute or, where a small budget is spent, up to two minutes before; ``missing`` holds the others. A minute without a bar had no trade on this feed, or its bar is late.
-    ``degraded`` says that they are the fallback's."""
+    """The session so far. ``bars`` holds the symbols that are complete up to ``as_of``; ``missing`` the
+    others that were asked for. ``as_of`` is the last whole minute or, where a small budget is spent, up to
+    two minutes before. A minute without a bar had no trade on this feed, or its bar is late. ``degraded``
+    says that they are the fallback's."""
 
     feed: str
     degraded: bool
@@ -84,7 +85,7 @@ class SessionBars:
                 self._merge(window, answer, end)
         with self._lock:
             as_of = _complete_to(window, symbols, end)
-            fresh = {s: window.bars[s] for s in symbols if window.through.get(s, session.open) >= as_of}
+            fresh = {s: window.bars[s] for s in symbols if s in window.through and window.through[s] >= as_of}
         if symbols and not fresh and end > session.open:
             raise DataUnavailable("none of the symbols could be fetched within the budget")
         return BarsView(
