@@ -117,9 +117,9 @@ class Settings(BaseSettings):
     wsb_snake_data_dir: Path = Path("wsb_snake_data")
     backup_dir: Path = Path("backups")
     backup_copy_command: OptionalCommand = Field(None, description="secret, since it may hold a password")
-    wsb_snake_backups_kept: int = Field(30, ge=1, le=10_000)
+    wsb_snake_backups_kept: int = Field(14, ge=1, le=10_000)
     wsb_snake_keep_days: int = Field(
-        400, ge=30, le=36_500, description="age from which rows are removed; never what was learnt or is open"
+        180, ge=30, le=36_500, description="age from which rows are removed; never what was learnt or is open"
     )
     wsb_snake_http_host: str = "127.0.0.1"
     wsb_snake_http_port: int = Field(8080, ge=0, le=65535)

@@ -111,4 +111,8 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE paper_trades ADD COLUMN net_r REAL;
     CREATE INDEX paper_trades_by_time ON paper_trades (opened_at);
     """,
+    """
+    CREATE INDEX paper_trades_by_end ON paper_trades (closed_at);
+    CREATE INDEX fills_by_position ON fills (position_id);
+    """,
 )
