@@ -273,3 +273,14 @@ def test_the_heartbeat_url_is_a_secret_too() -> None:
     url = "https://hc.example/ping/c0ffee"
     assert url in load(env_file=None, wsb_snake_heartbeat_url=url).secrets()
     assert load(env_file=None).secrets() == ()
+
+
+def test_passwords_in_addresses_and_in_the_copy_command_are_secrets() -> None:
+    settings = load(
+        env_file=None,
+        telegram_base_url="https://owner:hush-one@chat.example",
+        backup_copy_command="rclone --password=hush-two copy {} hush-three:there",
+    )
+    told = settings.secrets()
+    assert {"owner:hush-one", "hush-one", "hush-two", "hush-three:there"} <= set(told)
+    assert not {"copy", "{}", "rclone", ""} & set(told)

@@ -298,9 +298,10 @@ def _flatten(asked: argparse.Namespace) -> int:
     settings = load()
     if asked.direct:
         settings.require_keys()
+    from wsb_snake.core import logs
     from wsb_snake.flatten import Asked, FlattenFailed, flatten
 
-    logging.basicConfig(level=logging.ERROR)
+    logs.set_up(settings.secrets(), logging.ERROR)
     try:
         return flatten(settings, Asked(asked.scope, asked.direct, asked.wait), _say)
     except FlattenFailed as error:

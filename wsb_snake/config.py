@@ -22,6 +22,9 @@ LIVE_TRADING_URL = "https://api.alpaca.markets"
 
 Mode = Literal["paper", "live", "embedded"]
 
+TELLING = 6
+"""A part of an address or a command that is shorter than this is no secret by itself."""
+
 ENGINES = ("spy_scalper", "orchestrator", "institutional_scalper", "momentum_engine", "leaps_engine")
 
 
@@ -131,6 +134,12 @@ class Settings(BaseSettings):
     wsb_snake_raise_limits: YesOnly = False
     wsb_snake_allow_indicative: bool = False
     wsb_snake_heartbeat_url: OptionalWebUrl = None
+
+    wsb_snake_log_format: Literal["plain", "json"] = "plain"
+    wsb_snake_log_level: Literal["debug", "info", "warning"] = "info"
+    wsb_snake_log_file: Annotated[Path | None, Optional] = None
+    wsb_snake_log_file_mb: int = Field(10, ge=1, le=10_000, description="megabytes before it turns over")
+    wsb_snake_log_files: int = Field(5, ge=1, le=100, description="older log files that are kept")
 
     # limits (DESIGN section 3): may be lowered freely
     wsb_snake_max_trade_dollars: Decimal = _money("1500", "1000000", "premium of one trade, dollars")
@@ -243,6 +252,10 @@ class Settings(BaseSettings):
     def backups(self) -> Path:
         return _from_project(self.backup_dir)
 
+    @property
+    def log_file(self) -> Path | None:
+        return None if self.wsb_snake_log_file is None else _from_project(self.wsb_snake_log_file)
+
     def require_keys(self) -> tuple[str, str]:
         """Alpaca's key and secret; raises ConfigError that names what is missing."""
         missing = [
@@ -261,16 +274,24 @@ class Settings(BaseSettings):
         return self.alpaca_api_key.get_secret_value(), self.alpaca_secret_key.get_secret_value()
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret in clear, for the redaction of logs and messages only."""
-        held = (
-            self.alpaca_api_key,
-            self.alpaca_secret_key,
-            self.polygon_api_key,
-            self.telegram_bot_token,
-            self.wsb_snake_control_token,
-        )
-        told = tuple(secret.get_secret_value() for secret in held if secret is not None)
-        return told if self.wsb_snake_heartbeat_url is None else (*told, self.wsb_snake_heartbeat_url)
+        """Every secret in clear, for the redaction of logs and messages only.
+
+        That is each ``SecretStr``, what tells anything in the heartbeat's address, the name and password
+        of any address, and the words of the copy command.
+        """
+        told: list[str] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr) and name != "backup_copy_command":
+                told.append(value.get_secret_value())
+            elif isinstance(value, str) and name.endswith("_url"):
+                told += _credentials(value)
+        if self.backup_copy_command is not None:
+            told += _telling_words(self.backup_copy_command.get_secret_value())
+        if self.wsb_snake_heartbeat_url is not None:
+            url = self.wsb_snake_heartbeat_url
+            told += [url, *(part for part in urlsplit(url).path.split("/") if len(part) >= TELLING)]
+        return tuple(dict.fromkeys(told))
 
 
 LIMITS = (
@@ -308,6 +329,18 @@ def is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _credentials(url: str) -> list[str]:
+    """The name and password that stand in an address, together and each."""
+    named, at, _ = urlsplit(url).netloc.rpartition("@")
+    return [named, *(part for part in named.split(":") if len(part) >= TELLING)] if at else []
+
+
+def _telling_words(command: str) -> list[str]:
+    """The whole command, and its words and values that may be a password: neither options nor ``{}``."""
+    words = [word.partition("=")[2] if word.startswith("-") else word for word in shlex.split(command)[1:]]
+    return [command, *(word for word in words if len(word) >= TELLING and "{}" not in word)]
 
 
 def _from_project(path: Path) -> Path:

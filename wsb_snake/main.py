@@ -62,7 +62,7 @@ def run(settings: Settings) -> int:
     os.environ["TZ"] = "UTC"
     time.tzset()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    logs.set_up(settings.secrets())
+    _log_as(settings)
     try:
         with ExitStack() as stack:
             lock = directory_lock(settings)
@@ -78,6 +78,18 @@ def run(settings: Settings) -> int:
         return _refuse(EXIT_CONFIG, str(error))
     except StartRefused as error:
         return _refuse(error.code, str(error))
+
+
+def _log_as(settings: Settings) -> None:
+    path = settings.log_file
+    logs.set_up(
+        settings.secrets(),
+        logging.getLevelNamesMapping()[settings.wsb_snake_log_level.upper()],
+        as_json=settings.wsb_snake_log_format == "json",
+        file=None
+        if path is None
+        else logs.LogFile(path, settings.wsb_snake_log_file_mb, settings.wsb_snake_log_files),
+    )
 
 
 def _refuse(code: int, text: str) -> int:

@@ -1,6 +1,13 @@
 import io
+import json
 import logging
+import stat
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from logging.handlers import QueueHandler
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +22,12 @@ def root() -> Iterator[logging.Logger]:
     """The root logger, put back afterwards."""
     found = logging.getLogger()
     before = found.handlers[:], found.level
+    hooks = sys.excepthook, threading.excepthook
     yield found
     found.handlers[:], level = before
     found.setLevel(level)
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(False)
 
 
 def logged(root: logging.Logger, *secrets: str) -> tuple[logging.Logger, io.StringIO]:
@@ -79,3 +89,68 @@ def test_vendors_speak_from_warning_up(root: logging.Logger) -> None:
         logging.getLogger(name).warning("warning of %s", name)
     assert "chatter" not in out.getvalue()
     assert out.getvalue().count("warning of") == 4
+
+
+def test_a_json_line_holds_a_whole_traceback_without_the_secret(root: logging.Logger) -> None:
+    awkward = 'with "quotes" and \\'
+    logs.set_up((awkward,), as_json=True)
+    (handler,) = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    out = io.StringIO()
+    handler.setStream(out)
+    try:
+        raise ValueError(f"bad {awkward}")
+    except ValueError:
+        logging.getLogger("some.module").exception("failed with %s", awkward)
+    (line,) = out.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["message"]) == ("ERROR", "some.module", "failed with ***")
+    assert told["error"].endswith("ValueError: bad ***")
+    assert "quotes" not in line
+
+
+def test_a_file_turns_over_by_size_and_is_its_owners_alone(root: logging.Logger, tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "snake.log"
+    logs.set_up((TOKEN,), file=logs.LogFile(file, 1, 2))
+    (lines,) = (each for each in root.handlers if isinstance(each, QueueHandler))
+    root.handlers[:] = [lines]
+    for number in range(3_500):
+        logging.getLogger("some.module").info("%d %s %s", number, TOKEN, "x" * 1_000)
+    ends = time.monotonic() + 60
+    while "3499 ***" not in file.read_text() and time.monotonic() < ends:
+        time.sleep(0.01)
+    kept = sorted(each.name for each in file.parent.iterdir())
+    assert kept == ["snake.log", "snake.log.1", "snake.log.2"]
+    for each in file.parent.iterdir():
+        assert each.stat().st_size <= 1_000_000
+        assert stat.S_IMODE(each.stat().st_mode) == 0o600
+        assert TOKEN not in each.read_text()
+    assert "3499 ***" in file.read_text()
+
+
+def test_a_file_that_cannot_be_opened_is_told_of(root: logging.Logger, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    logs.set_up((), file=logs.LogFile(tmp_path / "taken" / "snake.log", 1, 1))
+    assert len(root.handlers) == 1
+
+
+def test_an_error_that_ends_a_thread_is_redacted(root: logging.Logger) -> None:
+    _, out = logged(root, TOKEN)
+
+    def fail() -> None:
+        raise RuntimeError(f"no {TOKEN}")
+
+    thread = threading.Thread(target=fail, name="reader")
+    thread.start()
+    thread.join()
+    assert "thread reader ended by an error" in out.getvalue()
+    assert "RuntimeError: no ***" in out.getvalue()
+
+
+def test_a_line_that_cannot_be_formatted_is_said_without_its_arguments(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, _ = logged(root, TOKEN)
+    log.info("%d orders", TOKEN)
+    told = capsys.readouterr().err
+    assert "a line of some.module could not be logged" in told and TOKEN not in told
