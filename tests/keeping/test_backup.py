@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.pair import until
 from tests.source_rules import ROOT
 from wsb_snake.config import Settings, load
 from wsb_snake.core.events import EventKind
@@ -24,6 +25,7 @@ from wsb_snake.core.process_lock import ProcessLock
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.meta import set_meta
+from wsb_snake.keeping import backup
 from wsb_snake.keeping.backup import BackupFailed, back_up, backups_in
 from wsb_snake.keeping.copies import Contents, copy_database
 
@@ -236,6 +238,22 @@ def test_without_a_database_there_is_no_backup_and_one_line_says_so(settings: Se
         back_up(settings, AT)
 
 
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_a_daemon_that_is_not_there_is_backed_up_all_the_same(
+    settings: Settings, database: Database, end: str, tmp_path: Path
+) -> None:
+    """A stop takes the log into the file, a kill leaves it beside it."""
+    database.transact(partial(both, name="last")).result(60)
+    if end == "killed":
+        dead = tmp_path / "dead"
+        shutil.copytree(settings.data_dir, dead)
+        settings = settings.model_copy(update={"wsb_snake_data_dir": dead})
+    else:
+        database.close()
+    assert (settings.data_dir / "wsb_snake.db-wal").exists() is (end == "killed")
+    assert rows_in(back_up(settings, AT).path) == {"last"}
+
+
 def test_one_backup_at_a_time(settings: Settings, database: Database) -> None:
     settings.backups.mkdir()
     other = ProcessLock(settings.backups / "backup.lock", "it")
@@ -279,6 +297,29 @@ def test_a_copy_command_that_fails_is_told_and_the_backup_stays(
     made = back_up(make_settings(backup_copy_command=command, alpaca_secret_key="hush-key"), AT)
     assert made.problems == (f"BACKUP_COPY_COMMAND {why}",)
     assert made.path.exists() and "hush" not in made.line()
+
+
+def test_a_copy_command_that_hangs_is_ended_with_its_children(
+    make_settings: Callable[..., Settings],
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backup, "COMMAND_S", 1.0)
+    number = tmp_path / "child"
+    command = f"sh -c 'sleep 300 & echo $! >{number}; wait'"
+    made = back_up(make_settings(backup_copy_command=command), AT)
+    assert made.problems == ("BACKUP_COPY_COMMAND took more than 1 s and was ended",)
+    child = int(number.read_text())
+    until(lambda: over(child), "the child is over")
+
+
+def over(process: int) -> bool:
+    """Gone, or a zombie that nobody has fetched yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_the_copy_command_does_not_run_after_a_failure(

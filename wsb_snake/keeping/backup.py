@@ -3,10 +3,13 @@
 Nothing old is touched before the new one is whole, so the last good backup outlives every failure.
 """
 
+import os
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -156,14 +159,38 @@ def _carry_off(settings: Settings, command: str, made: Path) -> Iterator[str]:
     if given == words:
         given.append(str(made))
     try:
-        subprocess.run(given, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_S, check=True)
+        code, said = _run(given)
     except subprocess.TimeoutExpired:
         yield f"BACKUP_COPY_COMMAND took more than {COMMAND_S:.0f} s and was ended"
-    except subprocess.CalledProcessError as error:
-        said = _redacted(error.stderr.decode(errors="replace"), settings)
-        yield f"BACKUP_COPY_COMMAND failed with code {error.returncode}{f': {said}' if said else ''}"
     except OSError as error:
         yield f"BACKUP_COPY_COMMAND cannot be started: {error.strerror}"
+    else:
+        if code != 0:
+            told = _redacted(said, settings)
+            yield f"BACKUP_COPY_COMMAND failed with code {code}{f': {told}' if told else ''}"
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Exit code and standard error, which is a file: a child that lingers would keep a pipe open.
+
+    Raises TimeoutExpired after ``COMMAND_S`` seconds, when the command and its children are ended.
+    """
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(COMMAND_S)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        errors.seek(0)
+        return code, errors.read().decode(errors="replace")
 
 
 def _redacted(text: str, settings: Settings) -> str:
