@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,6 +20,7 @@ from wsb_snake.sim.telegram_api import TelegramApi
 from wsb_snake.trading.desk import Desk
 
 ALL_ORDERS = 500
+ENGINE_HEAD = ("engine", "entered", "closed", "won", "gross $", "fees $", "net $")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Trade:
     """One closed position. Prices in dollars per share; ``gross``, ``fees`` and ``net`` in dollars."""
 
     symbol: str
+    engine: str
     setup: str
     qty: int
     opened_et: str
@@ -40,8 +43,34 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineDay:
+    """What one engine did. ``entered`` positions were bought, ``trades`` were closed; dollars."""
+
+    engine: str
+    entered: int
+    trades: int
+    wins: int
+    gross: Decimal
+    fees: Decimal
+    net: Decimal
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "entered": self.entered,
+            "trades": self.trades,
+            "wins": self.wins,
+            "pnl": str(self.net),
+            "fees": str(self.fees),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class DayResult:
-    """Everything that the demo prints."""
+    """Everything that the demo prints.
+
+    ``standing`` are the contracts that are held overnight, ``too_dear`` the tickers whose contract cost
+    more than a trade may.
+    """
 
     day: date
     trades: tuple[Trade, ...]
@@ -52,6 +81,9 @@ class DayResult:
     eod_flat_proven: bool
     open_0dte: int
     synthetic_bars: bool
+    engines: tuple[EngineDay, ...] = ()
+    standing: tuple[str, ...] = ()
+    too_dear: tuple[str, ...] = ()
 
     def as_json(self, seed: int, wall_seconds: float) -> dict[str, object]:
         """The object of DESIGN section 8."""
@@ -70,6 +102,7 @@ class DayResult:
             "eod_flat_proven": self.eod_flat_proven,
             "open_0dte_at_close": self.open_0dte,
             "outcomes": len(self.trades),
+            "engines": {each.engine: each.as_json() for each in self.engines},
             "exits_by_reason": dict(sorted(Counter(trade.reason for trade in self.trades).items())),
             "order_list_hash": order_list_hash(self.orders),
             "synthetic_bars": self.synthetic_bars,
@@ -83,6 +116,11 @@ def collect(database: Database, exchange: Exchange, telegram: TelegramApi, desk:
     with database.get_connection() as conn:
         trades = tuple(_trade(row) for row in outcomes_of(conn, day))
         closed = conn.execute("SELECT COUNT(*) FROM positions WHERE state = 'closed'").fetchone()[0]
+        bought = Counter(row[0] for row in conn.execute("SELECT engine FROM positions WHERE bought_qty > 0"))
+        held = conn.execute("SELECT symbol FROM positions WHERE state = 'open' ORDER BY symbol").fetchall()
+        dear = conn.execute(
+            "SELECT DISTINCT ticker FROM signals WHERE verdict = 'too_dear' ORDER BY ticker"
+        ).fetchall()
     eod = desk.eod
     ran = eod is not None and eod.day == day
     return DayResult(
@@ -95,7 +133,29 @@ def collect(database: Database, exchange: Exchange, telegram: TelegramApi, desk:
         eod_flat_proven=eod is not None and ran and eod.proven_at is not None,
         open_0dte=open_0dte(exchange),
         synthetic_bars=exchange.market.synthetic_bars,
+        engines=by_engine(trades, bought),
+        standing=tuple(row[0] for row in held),
+        too_dear=tuple(row[0] for row in dear),
     )
+
+
+def by_engine(trades: tuple[Trade, ...], bought: Mapping[str, int]) -> tuple[EngineDay, ...]:
+    """One row an engine that bought or closed something, by name."""
+    rows = []
+    for engine in sorted({*bought, *(trade.engine for trade in trades)}):
+        its = [trade for trade in trades if trade.engine == engine]
+        rows.append(
+            EngineDay(
+                engine=engine,
+                entered=bought.get(engine, 0),
+                trades=len(its),
+                wins=sum(trade.net > 0 for trade in its),
+                gross=sum((trade.gross for trade in its), Decimal(0)),
+                fees=sum((trade.fees for trade in its), Decimal(0)),
+                net=sum((trade.net for trade in its), Decimal(0)),
+            )
+        )
+    return tuple(rows)
 
 
 def open_0dte(exchange: Exchange) -> int:
@@ -131,9 +191,12 @@ def order_list_hash(orders: tuple[SimOrder, ...]) -> str:
 def table(result: DayResult) -> str:
     """The trades and the EOD proof, for a person."""
     head = ("contract", "setup", "qty", "in", "out", "entry", "exit", "net $", "R", "why")
-    rows = [head, *(_cells(trade) for trade in result.trades)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [*_columns([head, *(_cells(trade) for trade in result.trades)]), ""]
+    lines += _columns([ENGINE_HEAD, *(_engine_cells(each) for each in result.engines)])
+    if result.standing:
+        lines.append(f"Held overnight: {', '.join(result.standing)}")
+    if result.too_dear:
+        lines.append(f"Too dear for a trade: {', '.join(result.too_dear)}")
     net = sum((trade.net for trade in result.trades), Decimal(0))
     proof = "proven flat by the broker" if result.eod_flat_proven else "NOT proven flat"
     ran = "did not run" if result.eod_run_et is None else f"ran at {result.eod_run_et[11:]} ET"
@@ -153,6 +216,7 @@ def table(result: DayResult) -> str:
 def _trade(row: sqlite3.Row) -> Trade:
     return Trade(
         symbol=row["symbol"],
+        engine=row["engine"],
         setup=row["setup"] or row["engine"],
         qty=row["qty"],
         opened_et=f"{eastern(instant(row['opened_at'])):%H:%M:%S}",
@@ -165,6 +229,17 @@ def _trade(row: sqlite3.Row) -> Trade:
         r_multiple=row["r_multiple"],
         reason=row["exit_reason"],
     )
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _engine_cells(each: EngineDay) -> tuple[str, ...]:
+    rate = f"{each.wins / each.trades:.0%}" if each.trades else ""
+    counts = (str(each.entered), str(each.trades), rate)
+    return (each.engine, *counts, f"{each.gross:+.2f}", f"{each.fees:.2f}", f"{each.net:+.2f}")
 
 
 def _cells(trade: Trade) -> tuple[str, ...]:

@@ -1,0 +1,66 @@
+"""What a whole pipeline asks of the vendors, and what it does when they give little."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.hunting.pipeline_room import EVERY_NAME, Room
+from wsb_snake.collectors.alpaca_data import REQUESTS_A_MINUTE
+from wsb_snake.collectors.market_data import DataUnavailable
+from wsb_snake.config import ENGINES
+
+SLOW = frozenset(ENGINES) - {"spy_scalper"}
+SCALPER = frozenset({"spy_scalper"})
+REQUESTS = 6
+"""Beside one for each underlying whose chain is older than ten minutes."""
+
+
+def test_a_pipeline_over_every_name_stays_within_its_requests(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    first = room.pass_of(SLOW, room.at(timedelta(hours=4, seconds=5)))  # with the history of the day
+    assert sum(n for path, n in first.requests.items() if not path.startswith("v3/")) <= REQUESTS_A_MINUTE / 2
+    assert len(first.look.view.sessions["SPY"]) == 14
+    again = room.pass_of(SLOW, room.at(timedelta(hours=4, minutes=10, seconds=5)))
+    chains = {name for name in EVERY_NAME if again.requests[f"v1beta1/options/snapshots/{name}"]}
+    assert again.requests.total() <= REQUESTS + len(chains)
+    assert again.requests.total() <= REQUESTS_A_MINUTE / 2
+    assert set(again.look.view.chains) == {n for n in EVERY_NAME if again.look.view.bars.get(n)}
+    soon = room.pass_of(SLOW, room.at(timedelta(hours=4, minutes=11, seconds=5)))  # every chain is young
+    assert soon.requests.total() <= REQUESTS
+
+
+def test_a_scanner_pass_is_one_request(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.pass_of(SCALPER, room.at(timedelta(hours=1, seconds=2)))
+    assert room.pass_of(SCALPER, room.at(timedelta(hours=1, minutes=1, seconds=2))).requests.total() == 1
+    assert room.pass_of(SCALPER, room.at(timedelta(hours=1, minutes=1, seconds=32))).requests.total() == 0
+
+
+def test_what_does_not_come_is_named_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise DataUnavailable("503")
+
+    for kind in ("news", "daily_bars", "pressure_chain"):
+        monkeypatch.setattr(room.market, kind, broken)
+    made = room.pass_of(SLOW, room.at(timedelta(hours=4, seconds=5)))
+    assert made.look.view.bars["SPY"] and made.look.view.news == {} and made.look.view.chains == {}
+    assert "no news: 503" in made.look.lacks
+    assert "no daily bars: 503" in made.look.lacks
+    monkeypatch.setattr(room.market, "bars", broken)
+    with pytest.raises(DataUnavailable, match="503"):
+        room.pass_of(SLOW, room.at(timedelta(hours=4, minutes=1, seconds=5)))
+
+
+def test_where_nobody_tells_vix_the_chain_of_spy_gives_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(tmp_path)
+    monkeypatch.setattr(room.market, "vix", lambda _: None)
+    look = room.pass_of(frozenset({"orchestrator"}), room.at(timedelta(hours=1, seconds=5))).look
+    assert look.view.vix is None
+    assert look.vix_proxy is not None and 5 < look.vix_proxy < 80
