@@ -113,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("what", metavar="SIGNAL|TICKER", help="the name of a signal, or a ticker for its newest")
     why.add_argument("--json", action="store_true", help="for programs")
     why.set_defaults(command=_why)
+    report = commands.add_parser("report", help="a day's trades and its journal; needs no running daemon")
+    report.add_argument("--date", type=_day, help="YYYY-MM-DD (default: the newest in the journal)")
+    report.add_argument("--journal", action="store_true", help="every event of the day too: the audit trail")
+    report.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    report.set_defaults(command=_report)
     _add_closing(commands)
     _add_keeping(commands)
     return parser
@@ -282,6 +287,17 @@ def _why(asked: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _report(asked: argparse.Namespace) -> int:
+    from wsb_snake.owner.report import NothingToReport, report
+
+    try:
+        told = report(load().db_path, asked.date, journal=asked.journal)
+    except NothingToReport as error:
+        return _complain(str(error), EXIT_FAILED)
+    print(json.dumps(told.as_json()) if asked.json else told.text())
+    return EXIT_OK
+
+
 def _tell(asked: argparse.Namespace) -> int:
     from wsb_snake.owner.control import DaemonUnreachable, send_command
 
@@ -309,9 +325,12 @@ def _flatten(asked: argparse.Namespace) -> int:
 
 
 def _backup(_: argparse.Namespace) -> int:
+    from wsb_snake.core import logs
     from wsb_snake.keeping.nightly import nightly
 
-    told = nightly(load(), SystemClock())
+    settings = load()
+    logs.set_up(settings.secrets(), logging.WARNING)
+    told = nightly(settings, SystemClock())
     if not told.ok:
         return _complain(told.line, EXIT_FAILED)
     print(told.line)
