@@ -40,25 +40,33 @@ def expansion(at: int = 275, volume: float = 6.0) -> list[Bar]:
     return [*wave(150, 99.8, 100.2), *wave(at - 150, 99.98, 100.02), *leave]
 
 
-def view(bars: Mapping[str, Sequence[Bar]], now: datetime) -> MarketView:
-    return MarketView(now, SESSION, "sip", bars, {ticker: history() for ticker in bars})
+def view(
+    bars: Mapping[str, Sequence[Bar]],
+    now: datetime,
+    daily: Sequence[Bar] | None = None,
+    headlines: Sequence[datetime] = (),
+) -> MarketView:
+    past = history() if daily is None else daily
+    news = {ticker: [Headline(at, "news", "wire", (ticker,)) for at in headlines] for ticker in bars}
+    return MarketView(now, SESSION, "sip", bars, dict.fromkeys(bars, past), news=news)
 
 
 def day(
     bars: Mapping[str, Sequence[Bar]],
     every: timedelta = PASS,
     weights: Mapping[str, float] | None = None,
-    restart: bool = False,
+    rules: OrchestratorRules = RULES,
+    daily: Sequence[Bar] | None = None,
+    headlines: Sequence[datetime] = (),
 ) -> tuple[list[Signal], OrchestratorState]:
-    """All passes until the bars end; with ``restart`` the state goes through its JSON each time."""
+    """All passes until the bars end."""
     last = max(each[-1].start + BAR for each in bars.values())
     signals: list[Signal] = []
     state = OrchestratorState()
     now = OPEN + every + timedelta(seconds=2)
     while now < last + timedelta(minutes=1):
-        found, state = scan(view(bars, now), state, RULES, weights or {})
+        found, state = scan(view(bars, now, daily, headlines), state, rules, weights or {})
         signals += found
-        state = OrchestratorState.from_json(state.to_json()) if restart else state
         now += every
     return signals, state
 

@@ -108,9 +108,12 @@ def wants_execution(
     age = (now - signal.at).total_seconds()
     if age > rules.max_signal_age_s:
         return f"the signal is {age:.0f} s old, limit {rules.max_signal_age_s} s"
-    phase = _PHASES[int(dict(signal.evidence)["phase"])]
+    evidence = dict(signal.evidence)
+    phase = _PHASES[int(evidence["phase"])]
     if phase is not Phase.STRIKE:
         return f"{signal.ticker} is in {phase.upper()}, not in STRIKE"
+    if not evidence["strike"]:
+        return f"{signal.ticker} is in STRIKE for another setup"
     tier = tier_of(signal.confidence, rules.probability)
     if tier not in TRADED_TIERS:
         return f"tier {tier} (confidence {signal.confidence:.1f}) is below A"
@@ -273,13 +276,15 @@ def _speak(
 ) -> tuple[Signal | None, Lives]:
     """The signal of the first living family that has something new to say, if any."""
     for row, life, direction in _living(tape, n, lives):
-        strike = machine.phase is Phase.STRIKE and direction is machine.direction and life.held > 0
+        aligned = life.held > 0 and direction is machine.direction
+        strike = aligned and machine.phase is Phase.STRIKE
         struck = _struck(tape, n, machine, rules) if strike else 0.0
         score = max(fused.towards(direction), struck)
         if score < rules.alert or not families.may_speak(life, strike, rules.life):
             continue
         facts = (
             ("phase", float(_PHASES.index(machine.phase))),
+            ("strike", float(strike)),
             ("minutes_aligned", float(machine.held)),
             ("score_now", fused.towards(direction)),
             ("score_at_strike", struck),
