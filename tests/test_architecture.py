@@ -19,6 +19,7 @@ TOP_LOOPS: frozenset[tuple[str, str]] = frozenset(
         ("wsb_snake/start_lane.py", "run"),
         ("wsb_snake/hunting/fetching.py", "fetch"),  # hands a call's own error to its promise
         ("wsb_snake/owner/control.py", "_run"),
+        ("wsb_snake/owner/telegram_lane.py", "run"),
         ("wsb_snake/trading/senders.py", "_work"),
     }
 )

@@ -30,11 +30,14 @@ from wsb_snake.daemon_start import StartRefused, clock_for, directory_lock
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseClosed, DatabaseTooNew
 from wsb_snake.notifications.dead_man import EVERY_S, DeadMan
+from wsb_snake.owner import telegram
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.control import ControlError, ControlServer, ControlUnavailable
 from wsb_snake.owner.day_curve import EVERY as CURVE_EVERY
 from wsb_snake.owner.day_curve import DayCurve
+from wsb_snake.owner.log_tail import LogTail
 from wsb_snake.owner.openapi import openapi_routes
+from wsb_snake.owner.telegram_lane import Inbound
 from wsb_snake.owner.web import WebError, WebServer, answers, create_app
 from wsb_snake.owner.web_commands import command_routes, offered
 from wsb_snake.owner.web_data import Books, data_routes, live_routes
@@ -108,9 +111,13 @@ class _Process:
         self._stopping = Flag(self._lanes, "stopping")
         self._refusal: StartRefused | None = None
         self._web_port: int | None = None
+        self._inbound: Inbound | None = None
         self._renewed_at = -RENEW_EVERY_S
         self._database = Database(settings.db_path, self._lanes)
         self._curve = DayCurve()
+        self._log_tail = LogTail(settings.secrets())
+        logging.getLogger().addHandler(self._log_tail)
+        stack.callback(logging.getLogger().removeHandler, self._log_tail)
         self._market = connect_market(settings, self._lanes)
         chat = connect_chat(settings)
         self._chat = chat
@@ -178,6 +185,8 @@ class _Process:
         if self._chat is not None:
             self._chat.start()
             self._stack.callback(self._chat.stop)
+            around = telegram.Around(self._log_tail.last, self._stopping, self._report)
+            self._inbound = telegram.inbound(daemon, commands, self._chat, around)
 
     def _start_lanes(self) -> None:
         daemon, lanes = self._daemon, self._lanes
@@ -195,6 +204,8 @@ class _Process:
         self._streams = streams
         lanes.spawn("start", self._start.run)
         lanes.spawn("day-curve", self._keep_curve)
+        if self._inbound is not None:
+            lanes.spawn("chat-in", self._inbound.run)
         if self._settings.wsb_snake_heartbeat_url is not None:
             lanes.spawn("dead-man", partial(self._ping, DeadMan(self._settings.wsb_snake_heartbeat_url)))
 

@@ -58,6 +58,7 @@ CONDITION = {
 }
 
 ONE_OF_EACH: dict[EventKind, dict[str, Any]] = {
+    EventKind.STRANGER: {"user": 666, "chat": 667, "most": 5},
     EventKind.STARTED: STARTED,
     EventKind.AWAKE: {
         "session": "2026-11-23",

@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     RESUMED = "resumed"
     FOREIGN_RISK = "foreign_risk"  # shares, short options: never ours to trade
     NO_QUOTE = "no_quote"
+    STRANGER = "stranger"  # somebody else wrote to the bot
     RECONCILED = "reconciled"
     ERROR = "error"
     DAILY_REPORT = "daily_report"

@@ -8,6 +8,7 @@ ChatError
 └── ChatFatal        token or chat is wrong: nothing will ever be taken
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -43,4 +44,40 @@ class Chat(Protocol):
 
         A ``silent`` one makes no sound. May raise any ChatError.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """What a person may tap; ``data`` (64 bytes at most) is what comes back."""
+
+    label: str
+    data: str
+
+
+class Conversation(Protocol):
+    """The same chat both ways, plain text. Each method takes a bounded time and may raise any ChatError."""
+
+    def updates(self, offset: int, hold_s: int) -> list[object]:
+        """What people did from update ``offset`` on, raw; waits ``hold_s`` seconds for the first."""
+        ...
+
+    def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
+        """Answer with ``text`` (at most 4096 characters), with ``buttons`` beneath."""
+        ...
+
+    def answer_tap(self, tap_id: str, text: str) -> None:
+        """Show ``text`` (at most 200 characters) to whoever tapped."""
+        ...
+
+    def rewrite(self, message_id: int, text: str) -> None:
+        """Put ``text`` in the place of a message, and take its buttons away."""
+        ...
+
+    def picture(self, png: bytes, caption: str) -> None:
+        """Send a picture without a sound; ``caption`` has at most 1024 characters."""
+        ...
+
+    def offer(self, commands: tuple[tuple[str, str], ...]) -> None:
+        """Have the app list these commands (name, what it does)."""
         ...

@@ -272,6 +272,14 @@ def _foreign(data: Data) -> Words:
     )
 
 
+def _stranger(data: Data) -> Words:
+    return LOUD, (
+        f"A stranger wrote to this bot: user {data['user']} in chat {data['chat']}. It got no answer and "
+        "nothing was done. Only TELEGRAM_CHAT_ID and TELEGRAM_USER_ID are heard. This is told once a day "
+        f"for each stranger, for {data['most']} of them at most."
+    )
+
+
 _WRITERS: Mapping[EventKind, Callable[[Data], Words | None]] = MappingProxyType(
     {
         EventKind.STARTED: _started,
@@ -298,6 +306,7 @@ _WRITERS: Mapping[EventKind, Callable[[Data], Words | None]] = MappingProxyType(
         EventKind.RESUMED: _resumed,
         EventKind.FOREIGN_RISK: _foreign,
         EventKind.NO_QUOTE: trade_texts.no_quote,
+        EventKind.STRANGER: _stranger,
         EventKind.ERROR: _error,
         EventKind.DAILY_REPORT: _daily_report,
     }

@@ -1,14 +1,17 @@
 """Telegram as a ``Chat``: python-telegram-bot on an asyncio loop in a thread of its own."""
 
 import asyncio
+import json
 import logging
 import os
 import threading
+from collections.abc import Coroutine
 from concurrent.futures import CancelledError
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import httpx
-from telegram import Bot
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -21,6 +24,7 @@ from telegram.request import HTTPXRequest
 
 from wsb_snake.config import is_loopback
 from wsb_snake.notifications.chat import (
+    Button,
     Chat,
     ChatError,
     ChatFatal,
@@ -36,13 +40,16 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 10.0
 SLACK_S = 5.0  # on top of the two: writing, and the way between the threads
 STOP_S = 2.0
+MEDIA_S = 15.0
+
+T = TypeVar("T")
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NO_CHAT = ("chat not found", "chat_id is empty")  # Telegram says these with 400 too
 
 
 class TelegramChat:
-    """Sends plain text to one chat.
+    """Sends plain text to one chat, and hears what comes from it.
 
     ``base_url`` is the Bot API's root (``https://api.telegram.org``), without ``/bot<token>``. The
     token appears in no error and no log.
@@ -60,17 +67,22 @@ class TelegramChat:
         self._token = token
         self._chat_id = chat_id
         self._budget_s = connect_timeout_s + read_timeout_s + SLACK_S
+        self._updates_url = f"{base_url.rstrip('/')}/bot{token}/getUpdates"
         self._request = HTTPXRequest(
             connect_timeout=connect_timeout_s,
             read_timeout=read_timeout_s,
             # a proxy from the environment serves the internet, never this machine
             httpx_kwargs={"trust_env": not is_loopback(base_url)},
         )
+        # a connection of its own: a poll that hangs holds up no alert
+        self._poll = HTTPXRequest(
+            connect_timeout=connect_timeout_s, httpx_kwargs={"trust_env": not is_loopback(base_url)}
+        )
         self._bot = Bot(
             token,
             base_url=f"{base_url.rstrip('/')}/bot",
             request=self._request,
-            get_updates_request=self._request,
+            get_updates_request=self._poll,
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="telegram", daemon=True)
@@ -95,18 +107,60 @@ class TelegramChat:
 
     def send(self, text: str, silent: bool) -> None:
         """See ``Chat.send``; callable from any thread."""
-        if not self._loop.is_running():
-            raise ChatUnavailable("the Telegram thread does not run")
-        sending = asyncio.run_coroutine_threadsafe(self._send(text, silent), self._loop)
+        self._call(self._send(text, silent))
+
+    def updates(self, offset: int, hold_s: int) -> list[object]:
+        """See ``Conversation.updates``; an answer of another form counts as none."""
+        url = f"{self._updates_url}?offset={offset}&timeout={hold_s}"
+        body = self._call(self._poll.retrieve(url, read_timeout=hold_s + READ_TIMEOUT_S), hold_s + SLACK_S)
         try:
-            sending.result(self._budget_s)
+            told = json.loads(body)["result"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise ChatUnavailable("Telegram's updates cannot be read") from None
+        return told if isinstance(told, list) else []
+
+    def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
+        """See ``Conversation.say``."""
+        row = [InlineKeyboardButton(button.label, callback_data=button.data) for button in buttons]
+        markup = InlineKeyboardMarkup([row]) if row else None
+        self._call(self._bot.send_message(self._chat_id, text, reply_markup=markup))
+
+    def answer_tap(self, tap_id: str, text: str) -> None:
+        """See ``Conversation.answer_tap``."""
+        self._call(self._bot.answer_callback_query(tap_id, text[:200]))
+
+    def rewrite(self, message_id: int, text: str) -> None:
+        """See ``Conversation.rewrite``."""
+        self._call(self._bot.edit_message_text(text, self._chat_id, message_id))
+
+    def picture(self, png: bytes, caption: str) -> None:
+        """See ``Conversation.picture``."""
+        self._call(
+            self._bot.send_photo(self._chat_id, png, caption=caption, disable_notification=True), MEDIA_S
+        )
+
+    def offer(self, commands: tuple[tuple[str, str], ...]) -> None:
+        """See ``Conversation.offer``."""
+        self._call(self._bot.set_my_commands(commands))
+
+    def _call(self, work: Coroutine[Any, Any, T], more_s: float = 0.0) -> T:
+        """The result of ``work`` on the loop, within the budget and ``more_s`` seconds. Raises ChatError."""
+        if not self._loop.is_running():
+            work.close()
+            raise ChatUnavailable("the Telegram thread does not run")
+        budget_s = self._budget_s + more_s
+        sending = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return sending.result(budget_s)
         except TimeoutError:
             sending.cancel()
-            raise ChatUncertain(f"Telegram gave no answer within {self._budget_s:g} s") from None
+            raise ChatUncertain(f"Telegram gave no answer within {budget_s:g} s") from None
         except CancelledError:
             raise ChatUncertain("given up while sending") from None
         except TelegramError as error:
             raise self._sorted(error) from None
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise ChatUncertain("Telegram's answer has an unknown form") from None
 
     async def _send(self, text: str, silent: bool) -> None:
         try:
@@ -142,6 +196,7 @@ class TelegramChat:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._request.shutdown()
+        await self._poll.shutdown()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

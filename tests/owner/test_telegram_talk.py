@@ -1,0 +1,304 @@
+"""The conversation, with the real daemon on a virtual clock and a room that keeps what is said."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.sim.bench import SPY_CALL, SPY_LATER
+from tests.trading.world import World, world
+from wsb_snake.core.lanes import Flag
+from wsb_snake.notifications.chat import Button, ChatUncertain
+from wsb_snake.owner.commands import Commands
+from wsb_snake.owner.strangers import MOST
+from wsb_snake.owner.telegram import Around, owner_of, talk_of
+from wsb_snake.owner.telegram_commands import COMMANDS
+from wsb_snake.owner.telegram_talk import Owner, Talk
+
+ME, CHAT, STRANGER = 4242, 4242, 666
+SECRET = "planted-secret"
+
+
+@dataclass
+class Room:
+    """Keeps what is said; ``down`` loses it."""
+
+    said: list[tuple[str, tuple[Button, ...]]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
+    down: bool = False
+
+    def updates(self, offset: int, hold_s: int) -> list[object]:
+        return []
+
+    def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
+        if self.down:
+            raise ChatUncertain("down")
+        assert 0 < len(text) <= 4096
+        self.said.append((text, buttons))
+
+    def answer_tap(self, tap_id: str, text: str) -> None:
+        self.shown.append(text)
+
+    def rewrite(self, message_id: int, text: str) -> None:
+        self.rewritten.append(text)
+
+    def picture(self, png: bytes, caption: str) -> None:
+        """Not looked at."""
+
+    def offer(self, commands: tuple[tuple[str, str], ...]) -> None:
+        """Not looked at."""
+
+
+class Phone:
+    """Types and taps on behalf of the owner, or of somebody else."""
+
+    def __init__(self, w: World) -> None:
+        self.w = w
+        self.room = Room()
+        around = Around(lambda n: ["a line"] * n, Flag(w.hub, "never"), lambda *_: None)
+        self.talk: Talk = talk_of(
+            w.daemon, Commands(w.daemon, w.daemon.facts), self.room, Owner(CHAT, ME), around
+        )
+
+    def hear(self, update: object) -> None:
+        self.w.do(lambda: self.talk.hear(update))
+
+    def type(self, text: str, user: int = ME, chat: int = CHAT, late_s: int = 0) -> str:
+        """What is answered to ``text``; empty when nothing is."""
+        before = len(self.room.said)
+        at = int(self.w.clock.now().timestamp()) - late_s
+        self.hear({"message": {"chat": {"id": chat}, "from": {"id": user}, "date": at, "text": text}})
+        return "\n".join(said for said, _ in self.room.said[before:])
+
+    def buttons(self) -> dict[str, str]:
+        return {button.label: button.data for button in self.room.said[-1][1]}
+
+    def tap(self, data: str, user: int = ME, chat: int = CHAT) -> str:
+        before = len(self.room.shown)
+        message = {"chat": {"id": chat}, "message_id": 9}
+        self.hear({"callback_query": {"id": "t", "from": {"id": user}, "message": message, "data": data}})
+        return "\n".join(self.room.shown[before:])
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path, telegram_bot_token=SECRET, wsb_snake_control_token=SECRET) as w:
+        yield w
+
+
+@pytest.fixture
+def phone(day: World) -> Phone:
+    return Phone(day)
+
+
+def test_every_reading_command_answers_on_an_empty_day(phone: Phone) -> None:
+    for command in COMMANDS:
+        if command.verb is None:
+            told = phone.type(f"/{command.name}")
+            assert told and SECRET not in told, command.name
+    assert "TELEGRAM_BOT_TOKEN=(set, not shown)" in phone.type("/config")
+    assert "ALPACA_API_KEY=(not set)" in phone.type("/config")
+
+
+def test_answers_tell_of_the_day_s_trade(phone: Phone, day: World) -> None:
+    day.open()
+    assert f"4 × {SPY_CALL}" in phone.type("/positions")
+    one = phone.type("/position spy")
+    assert "target 1.26 (+26.0% away), stop 0.89 (-12.9% away)" in one
+    assert "no position QQQ" in phone.type("/position QQQ")
+    day.price("1.30", "1.34")
+    day.until(day.outcomes)
+    for name, piece in {
+        "trades": f"4 × {SPY_CALL} 1.05 → 1.30 +$",
+        "profit": "today: 1 trades, 100% won, +$",
+        "performance": "target: 1, 100% won",
+        "orders": f"exit sell 4 × {SPY_CALL}",
+        "risk": "entry premium today: $420.00 of $6,000.00",
+        "balance": "options buying power $",
+    }.items():
+        assert piece in phone.type(f"/{name}"), (name, phone.type(f"/{name}"))
+
+
+def test_what_is_no_command_is_said_to_be_none(phone: Phone) -> None:
+    assert phone.type("hello") == "I understand commands only; /help lists them."
+    assert "there is no /sell" in phone.type("/sell")
+    assert "/trades takes a whole number" in phone.type("/trades many")
+    assert "flatten takes 0dte" in phone.type("/flatten half")
+    assert phone.type("/version@my_bot").startswith("WSB Snake")
+
+
+def test_a_stranger_gets_silence_and_the_owner_one_alert(phone: Phone, day: World) -> None:
+    day.open()
+    for _ in range(3):
+        for text in ("/flatten all", "/halt", "hi"):
+            assert phone.type(text, user=STRANGER, chat=STRANGER) == ""
+            assert phone.type(text, user=STRANGER) == ""  # in the owner's own chat
+            assert phone.type(text, chat=STRANGER) == ""  # the owner, elsewhere
+    day.run(1)
+    told = [text for text in day.alerts() if "A stranger wrote" in text]
+    assert [f"user {STRANGER}" in told[0], f"user {ME}" in told[1], len(told)] == [True, True, 2]
+    for number in range(20):
+        phone.type("hi", user=1000 + number)
+    day.run(1)
+    assert len(day.events("stranger")) == MOST
+    assert not day.paused() and day.held() == 4
+
+
+def test_flatten_needs_a_tap_and_a_tap_counts_once(phone: Phone, day: World) -> None:
+    day.open()
+    told = phone.type("/flatten all")
+    assert f"• 4 × {SPY_CALL}" in told and "At the bid that is about $400.00." in told
+    assert day.exits == []
+    do_it = phone.buttons()["Do it"]
+    assert "not yours" in phone.tap(do_it, user=STRANGER)
+    assert phone.tap(do_it, chat=STRANGER) == ""
+    assert day.exits == []
+    assert phone.tap(do_it) == "closing 1 positions; watch status until they are gone"
+    day.until(lambda: day.held() == 0)
+    assert "Nothing was done" in phone.tap(do_it)
+    assert len(day.exits) == 1
+
+
+def test_a_tap_after_thirty_seconds_is_refused(phone: Phone, day: World) -> None:
+    day.open()
+    phone.type("/flatten all")
+    day.run(30.1)
+    assert "older than 30 s. Nothing was done" in phone.tap(phone.buttons()["Do it"])
+    assert "Nothing was done" in phone.room.rewritten[-1]
+    day.run(5)
+    assert day.exits == []
+    phone.type("/flatten all")
+    day.run(29)
+    assert "closing 1" in phone.tap(phone.buttons()["Do it"])
+
+
+def test_a_token_of_one_question_does_not_answer_another(phone: Phone, day: World) -> None:
+    day.open()
+    phone.type("/cancel")
+    cancel = phone.buttons()
+    phone.type("/flatten all")
+    assert "Nothing was done" in phone.tap(cancel["Leave it"])
+    assert "Nothing was done" in phone.tap(cancel["Do it"])
+    for forged in ("do:", "do:x", "", "leave:", cancel["Do it"][:-1]):
+        assert "Nothing was done" in phone.tap(forged)
+    assert day.exits == []
+
+
+def test_a_command_that_comes_late_is_not_done_but_a_halt_is(phone: Phone, day: World) -> None:
+    day.run(600)
+    assert "came late" in phone.type("/resume", late_s=121)
+    assert "came late" in phone.type("/flatten all", late_s=121)
+    assert phone.type("/pause 5", late_s=700).endswith("Send it again if it still matters.")
+    assert "came late" in phone.type("/halt", late_s=700)  # before this daemon began
+    assert not day.paused()
+    assert "halted" in phone.type("/halt", late_s=500)
+    assert day.paused() == {"manual"}
+
+
+def test_a_pause_ends_by_itself_also_after_a_restart(phone: Phone, day: World) -> None:
+    assert "paused until 2026-11-23 10:" in phone.type("/pause 30")
+    assert day.enter() is None
+    day.run(60)
+    day.restart()
+    assert day.paused() == {"manual"}
+    day.until(lambda: not day.paused(), 30 * 60)
+    assert any("This lasts until 10:30:" in text for text in day.alerts())
+    assert any("Pause lifted: the time that you set is over" in text for text in day.alerts())
+    assert day.enter() is not None
+    day.run(40)
+
+
+def test_a_pause_does_not_shorten_a_halt(phone: Phone, day: World) -> None:
+    phone.type("/halt")
+    assert "already paused until you send resume" in phone.type("/pause 1")
+    day.run(120)
+    assert day.paused() == {"manual"}
+    assert "resumed" in phone.type("/resume")
+    assert not day.paused()
+
+
+def test_adopt_is_confirmed_and_says_which_exits(phone: Phone, day: World) -> None:
+    day.by_hand(SPY_LATER, "buy", 2)
+    day.until(lambda: day.events("position_adopted"), 40)
+    assert f"2 × {SPY_LATER}" in phone.type(f"/adopt {SPY_LATER} scalp")
+    assert "target +20%, stop -15%, 45 minutes" in phone.tap(phone.buttons()["Do it"])
+
+
+def test_a_chat_that_loses_answers_hinders_no_command(phone: Phone, day: World) -> None:
+    phone.room.down = True
+    assert phone.type("/halt") == ""
+    assert day.paused() == {"manual"}
+
+
+def test_an_edited_or_forwarded_message_is_no_command(phone: Phone, day: World) -> None:
+    at = int(day.clock.now().timestamp())
+    message: dict[str, Any] = {"chat": {"id": CHAT}, "from": {"id": ME}, "date": at, "text": "/halt"}
+    for update in (
+        {"edited_message": message},
+        {"channel_post": message},
+        {"message": {**message, "forward_origin": {"type": "user"}}},
+        {"message": {**message, "via_bot": {"id": 1}}},
+        {"message": {**message, "from": {"id": True}}},
+    ):
+        phone.hear(update)
+    assert not day.paused() and phone.room.said == []
+
+
+def test_who_is_heard_follows_the_settings(day: World) -> None:
+    def told(**changes: object) -> Owner | None:
+        return owner_of(day.settings.model_copy(update=changes))
+
+    assert told(telegram_chat_id="77", telegram_user_id=None) == Owner(77, 77)
+    assert told(telegram_chat_id="-100", telegram_user_id="5") == Owner(-100, 5)
+    assert told(telegram_chat_id="@mine", telegram_user_id=None) is None
+    assert told(telegram_chat_id=None) is None
+
+
+# whatever arrives
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+NAMES = st.sampled_from(
+    [
+        "message",
+        "callback_query",
+        "from",
+        "chat",
+        "id",
+        "date",
+        "text",
+        "data",
+        "message_id",
+        "update_id",
+        "x",
+    ]
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=20,
+)
+WORDS = st.sampled_from([command.name for command in COMMANDS if command.verb is None or command.confirmed])
+TYPED = st.text(max_size=60) | st.builds(lambda word, rest: f"/{word} {rest}", WORDS, st.text(max_size=40))
+
+
+def test_no_text_and_no_update_raises_or_changes_anything(phone: Phone, day: World) -> None:
+    day.open()
+    held, events = day.held(), len(day.rows("SELECT seq FROM events"))
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(typed=TYPED, update=ANYTHING, data=st.text(max_size=64))
+    def play(typed: str, update: object, data: str) -> None:
+        changing = typed.strip().partition(" ")[0].lower().partition("@")[0] in {"/halt", "/pause", "/resume"}
+        if not changing:
+            phone.type(typed)
+        phone.hear(update)
+        phone.tap(data)
+
+    play()
+    assert (day.held(), day.paused(), day.exits) == (held, set(), [])
+    assert len([e for e in day.rows("SELECT kind FROM events") if e["kind"] != "stranger"]) == events

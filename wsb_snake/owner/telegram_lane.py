@@ -1,0 +1,117 @@
+"""Listens to the chat in a thread of its own: a chat that hangs holds up this thread and nothing else."""
+
+import logging
+from collections.abc import Callable
+
+from wsb_snake.core.lanes import Flag
+from wsb_snake.notifications.chat import ChatError, ChatFatal, Conversation
+from wsb_snake.owner.telegram_commands import COMMANDS
+from wsb_snake.owner.telegram_talk import Talk
+from wsb_snake.owner.telegram_updates import update_id
+
+HOLD_S = 25
+BACK_OFF_S = (1.0, 30.0)
+FATAL_S = 60.0
+MOST_DROPPED = 1000
+"""Updates that are looked at when the daemon begins to listen."""
+
+QUIET_S = 24 * 3600.0
+"""After a quiet week Telegram numbers its updates anew, perhaps lower."""
+
+NAME = "chat-in"
+
+log = logging.getLogger(__name__)
+
+
+class Inbound:
+    """``beat`` notes a sign of life; ``report`` takes what must not happen."""
+
+    def __init__(
+        self,
+        room: Conversation,
+        talk: Talk,
+        stopping: Flag,
+        beat: Callable[[str], None],
+        report: Callable[[str, Exception], None],
+    ) -> None:
+        self._room = room
+        self._talk = talk
+        self._stopping = stopping
+        self._beat = beat
+        self._report = report
+        self._offset = 0
+        self._heard_at = talk.clock.monotonic()
+        self._listening = False
+        self._back_off = BACK_OFF_S[0]
+        self._trouble = ""
+
+    def run(self) -> None:
+        """Until the process stops."""
+        while not self._stopping.is_set():
+            self._beat(NAME)
+            try:
+                self.step()
+            except ChatError as error:
+                self._wait(error)
+            except Exception as error:  # this thread's top loop: the owner must be heard again
+                self._report(NAME, error)
+                self._stopping.wait(BACK_OFF_S[1])
+
+    def step(self) -> None:
+        """Hear what came, waiting up to HOLD_S for it. Raises ChatError."""
+        if not self._listening:
+            self._begin()
+        updates = self._fresh(self._room.updates(self._offset, HOLD_S))
+        self._works()
+        now = self._talk.clock.monotonic()
+        if updates:
+            self._heard_at = now
+        elif now - self._heard_at > QUIET_S:
+            self._offset, self._heard_at = 0, now
+        for update in updates:
+            if self._stopping.is_set():  # the next process drops it and says so
+                return
+            self._talk.hear(update)
+
+    def _begin(self) -> None:
+        """Drop what queued up while nobody listened; nothing of that is done."""
+        queued: list[object] = []
+        while len(queued) < MOST_DROPPED:
+            more = self._fresh(self._room.updates(self._offset, 0))
+            if not more:
+                break
+            queued += more
+        self._listening = True
+        if queued:
+            log.warning("%d updates came while the daemon was not listening; none is done", len(queued))
+            self._talk.drop(queued)
+        try:
+            self._room.offer(tuple((each.name, each.does) for each in COMMANDS))
+        except ChatError as error:
+            log.warning("the chat does not list the commands: %s", error)
+
+    def _fresh(self, updates: list[object]) -> list[object]:
+        """Those not seen yet, each once; what has no number cannot be confirmed and is left."""
+        fresh = []
+        for update in updates:
+            number = update_id(update)
+            if number is not None and number >= self._offset:
+                self._offset = number + 1
+                fresh.append(update)
+        if updates and not fresh:
+            self._stopping.wait(BACK_OFF_S[0])  # the same again at once would be a busy loop
+        return fresh
+
+    def _works(self) -> None:
+        if self._trouble:
+            log.info("the chat is heard again")
+        self._trouble, self._back_off = "", BACK_OFF_S[0]
+
+    def _wait(self, error: ChatError) -> None:
+        if self._stopping.is_set():
+            return
+        if str(error) != self._trouble:
+            log.warning("the chat cannot be heard: %s", error)
+        self._trouble = str(error)
+        self._stopping.wait(FATAL_S if isinstance(error, ChatFatal) else self._back_off)
+        self._back_off = min(self._back_off * 2, BACK_OFF_S[1])

@@ -1,0 +1,161 @@
+"""The conversation with the owner: who is heard, what is asked, what is answered.
+
+Nobody but the configured chat and user is heard; strangers get silence. Nothing here trades: what
+changes anything goes through ``Commands``, which only enqueues.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from wsb_snake.core.clock import Clock
+from wsb_snake.core.health import Facts
+from wsb_snake.notifications.chat import Button, ChatError, Conversation
+from wsb_snake.notifications.outbox import TEXT_LIMIT, split_text
+from wsb_snake.owner.commands import CommandError, Commands, Verb
+from wsb_snake.owner.telegram_commands import Asked, parse
+from wsb_snake.owner.telegram_reading import Reading
+from wsb_snake.owner.telegram_taps import Question, Taps, words
+from wsb_snake.owner.telegram_updates import Said, Tapped, heard
+
+LATE_S = 120.0
+"""A command that was typed longer ago is not done any more; a halt is."""
+
+NOT_YOURS = "This is not yours to tap. Nothing was done."
+NO_COMMAND = "I understand commands only; /help lists them."
+SHOWN = 8
+"""Names of dropped commands that are told."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The one chat and the one user that are heard."""
+
+    chat_id: int
+    user_id: int
+
+    def is_it(self, event: Said | Tapped) -> bool:
+        return (event.chat_id, event.user_id) == (self.chat_id, self.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the conversation works with. ``stranger`` gets the ids of the user and the chat."""
+
+    room: Conversation
+    commands: Commands
+    reading: Reading
+    facts: Callable[[], Facts]
+    owner: Owner
+    clock: Clock
+    stranger: Callable[[int, int], None]
+
+
+class Talk:
+    """One thread calls it. No method raises for what an update holds, or for a chat that is down."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._taps = Taps(parts.clock.monotonic)
+        self._began = parts.clock.now()
+
+    @property
+    def clock(self) -> Clock:
+        return self._parts.clock
+
+    def hear(self, update: object) -> None:
+        """Do and answer what ``update`` asks for."""
+        event = heard(update)
+        if event is None:
+            return
+        if not self._parts.owner.is_it(event):
+            self._foreign(event)
+        elif isinstance(event, Said):
+            self._said(event)
+        else:
+            self._tapped(event)
+
+    def drop(self, updates: list[object]) -> None:
+        """Leave undone what queued up while nobody listened, and say how much it was."""
+        mine = [e for e in map(heard, updates) if e is not None and self._parts.owner.is_it(e)]
+        if not mine:
+            return
+        named = [e.text.split(maxsplit=1)[0][:32] for e in mine if isinstance(e, Said) and e.text.strip()]
+        listed = ", ".join(named[-SHOWN:]) or "taps"
+        self._say(
+            f"{len(mine)} of your messages came while the daemon was not listening and were dropped: "
+            f"{listed}. Look at /status and send again what still matters."
+        )
+
+    def _foreign(self, event: Said | Tapped) -> None:
+        if isinstance(event, Tapped) and event.chat_id == self._parts.owner.chat_id:
+            self._answer_tap(event, NOT_YOURS)
+        self._parts.stranger(event.user_id, event.chat_id)
+
+    def _said(self, event: Said) -> None:
+        asked = parse(event.text)
+        if asked is None:
+            self._say(NO_COMMAND)
+        elif asked.command is None:
+            self._say(f"there is no /{asked.word}; /help lists the commands")
+        elif asked.command.verb is None:
+            self._say(self._parts.reading.answer(asked.command.name, asked.argument))
+        elif self._late(event.at, asked.command.verb):
+            self._say(f"/{asked.word} came late and was not done. Send it again if it still matters.")
+        elif asked.command.confirmed:
+            self._ask(asked.command.verb, asked)
+        else:
+            self._say(self._parts.commands.run(asked.command.verb, asked.argument).text)
+
+    def _late(self, at: int, verb: Verb) -> bool:
+        if at < int(self._began.timestamp()):
+            return True
+        if verb in {Verb.HALT, Verb.WHY}:
+            return False
+        return self._now().timestamp() - at > LATE_S
+
+    def _ask(self, verb: Verb, asked: Asked) -> None:
+        try:
+            question = Question(verb, self._parts.commands.checked(verb, asked.argument))
+        except CommandError as error:
+            self._say(str(error))
+            return
+        self._say(words(self._parts.facts(), question), self._taps.ask(question))
+
+    def _tapped(self, event: Tapped) -> None:
+        question, instead = self._taps.tapped(event.data)
+        if question is None:
+            self._answer_tap(event, instead)
+            self._rewrite(event, instead)
+            return
+        answer = self._parts.commands.run(question.verb, question.argument)
+        log.info("confirmed by tap: %s %s", question.verb, question.argument or "")
+        self._answer_tap(event, answer.text)
+        self._rewrite(event, f"/{question.verb} {question.argument or ''}".strip() + f"\n{answer.text}")
+
+    def _now(self) -> datetime:
+        return self._parts.clock.now()
+
+    # the way out: an answer that does not get through is no alert, it is only logged
+
+    def _say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
+        *firsts, last = split_text(text, TEXT_LIMIT)
+        for part in firsts:
+            self._try(partial(self._parts.room.say, part))
+        self._try(partial(self._parts.room.say, last, buttons))
+
+    def _answer_tap(self, event: Tapped, text: str) -> None:
+        self._try(partial(self._parts.room.answer_tap, event.tap_id, text))
+
+    def _rewrite(self, event: Tapped, text: str) -> None:
+        self._try(partial(self._parts.room.rewrite, event.message_id, text))
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except ChatError as error:
+            log.warning("an answer did not reach the owner: %s", error)

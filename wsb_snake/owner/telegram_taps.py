@@ -1,0 +1,110 @@
+"""The tap that confirms a command: what it would do in words, and a button that works once, for 30 s."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+
+from wsb_snake.core.health import Facts, PositionFacts
+from wsb_snake.core.occ import parse
+from wsb_snake.core.types import CONTRACT_SHARES
+from wsb_snake.notifications.chat import Button
+from wsb_snake.notifications.wording import contract, dollars
+from wsb_snake.owner.commands import Verb
+from wsb_snake.owner.confirm import MOST, VALID_S, Confirmations
+
+DO, LEAVE = "do", "leave"
+TOO_LATE = (
+    f"This button has been used, or is older than {VALID_S:.0f} s. Nothing was done; send the command again."
+)
+LEFT = "Left as it is. Nothing was done."
+
+_MEANS = MappingProxyType(
+    {
+        Verb.CANCEL: "Cancels every open entry of ours and every other open option order, no closing order.",
+        Verb.CLOSE: "Sells:",
+        Verb.EOD: "Runs the end-of-day check. It sells only what is due by now, of what expires today:",
+        Verb.DNE: "Tells the broker not to exercise. This cannot be taken back:",
+        Verb.ADOPT: "Lets the rules of the daemon sell this; until now none does:",
+    }
+)
+_FLATTEN = MappingProxyType({"0dte": "Sells what expires today", "all": "Sells EVERYTHING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for, as the daemon will be asked for it."""
+
+    verb: Verb
+    argument: str | None
+
+
+class Taps:
+    """The questions that wait for a tap. ``monotonic`` gives seconds; one thread uses it."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._confirmations = Confirmations(monotonic)
+        self._open: Mapping[str, Question] = {}
+
+    def ask(self, question: Question) -> tuple[Button, ...]:
+        """The buttons for ``question``; the newest few questions can be answered."""
+        token = self._confirmations.ask(question.verb, question.argument)
+        kept = list(self._open.items())[-(MOST - 1) :]
+        self._open = dict([*kept, (token, question)])
+        return (Button("Do it", f"{DO}:{token}"), Button("Leave it", f"{LEAVE}:{token}"))
+
+    def tapped(self, data: str) -> tuple[Question | None, str]:
+        """What is to be done now, or None and what to say instead. Each button works once."""
+        act, _, token = data.partition(":")
+        question = self._open.get(token)
+        if question is None:
+            return None, TOO_LATE
+        self._open = {name: held for name, held in self._open.items() if name != token}
+        if not self._confirmations.take(token, question.verb, question.argument):
+            return None, TOO_LATE
+        return (question, "") if act == DO else (None, LEFT)
+
+
+def words(facts: Facts, question: Question) -> str:
+    """What a tap will do: contracts, quantities, and what they bring at the bid."""
+    lines = [f"/{question.verb} {question.argument or ''}".strip(), _means(question)]
+    hit = _hit(facts, question)
+    lines += [_line(position) for position in hit]
+    if question.verb in {Verb.FLATTEN, Verb.CLOSE, Verb.EOD}:
+        lines.append(_proceeds(hit) if hit else "At present there is nothing of that.")
+    return "\n".join([*lines, f"Tap within {VALID_S:.0f} s."])
+
+
+def _means(question: Question) -> str:
+    if question.verb is Verb.FLATTEN:
+        what = _FLATTEN[question.argument or "0dte"]
+        return f"{what}, calls working entries back, and sells what still fills:"
+    return _MEANS[question.verb]
+
+
+def _hit(facts: Facts, question: Question) -> list[PositionFacts]:
+    held = [position for position in facts.positions if position.qty > 0]
+    today = None if facts.session is None else facts.session.day
+    argument = question.argument or ""
+    if question.verb is Verb.FLATTEN and argument == "all":
+        return held
+    if question.verb in {Verb.FLATTEN, Verb.EOD}:
+        return [position for position in held if parse(position.symbol).expiry == today]
+    named = argument.partition(" ")[0]
+    return [position for position in held if named in {position.symbol, position.underlying}]
+
+
+def _line(position: PositionFacts) -> str:
+    if position.bid is None:
+        bid = "no quote yet"
+    else:
+        bid = f"bid {dollars(position.bid)}" if position.bid else "no bid"
+    gain = dollars(position.unrealised, signed=True)
+    return f"• {position.qty} × {contract(position.symbol)}, {bid}, P&L {gain}"
+
+
+def _proceeds(hit: list[PositionFacts]) -> str:
+    bring = sum((p.bid * p.qty * CONTRACT_SHARES for p in hit if p.bid), Decimal(0))
+    without = sum(p.qty for p in hit if not p.bid)
+    rest = f"; {without} contracts have no bid, or no quote yet" if without else ""
+    return f"At the bid that is about {dollars(bring)}{rest}."
