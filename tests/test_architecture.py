@@ -34,7 +34,7 @@ STATE = frozenset(
         # declare settings, hold nothing
         *(
             f"wsb_snake/config.py:wsb_snake_max_{name}_dollars"
-            for name in ("trade", "day", "engine", "overnight", "ticker", "daily_loss")
+            for name in ("trade", "day", "engine", "overnight", "ticker", "sector", "daily_loss")
         ),
         # the vendor's name for an interval
         "wsb_snake/collectors/alpaca_data.py:_MINUTE",

@@ -41,6 +41,7 @@ def test_the_defaults_are_paper_and_the_limits_of_the_design() -> None:
     assert settings.wsb_snake_max_overnight_dollars == 2000
     assert (settings.wsb_snake_max_positions, settings.wsb_snake_max_overnight_positions) == (5, 1)
     assert settings.wsb_snake_max_ticker_dollars == 2000
+    assert settings.wsb_snake_max_sector_dollars == 3000
     assert settings.wsb_snake_max_daily_loss_dollars == 600
     assert settings.wsb_snake_max_daily_loss_equity == Decimal("0.03")
     assert (settings.wsb_snake_max_orders_minute, settings.wsb_snake_max_orders_day) == (6, 60)

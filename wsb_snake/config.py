@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     wsb_snake_max_ticker_dollars: Decimal = _money(
         "2000", "1000000", "open premium of one underlying, dollars"
     )
+    wsb_snake_max_sector_dollars: Decimal = _money(
+        "3000", "1000000", "open premium of underlyings that move together, dollars"
+    )
     wsb_snake_max_daily_loss_dollars: Decimal = _money("600", "1000000", "loss of one day, dollars")
     wsb_snake_max_daily_loss_equity: Decimal = Field(Decimal("0.03"), gt=0, le=1)
     wsb_snake_max_orders_minute: int = Field(6, ge=1, le=60)
@@ -303,6 +306,7 @@ LIMITS = (
     "wsb_snake_max_positions",
     "wsb_snake_max_overnight_positions",
     "wsb_snake_max_ticker_dollars",
+    "wsb_snake_max_sector_dollars",
     "wsb_snake_max_daily_loss_dollars",
     "wsb_snake_max_daily_loss_equity",
     "wsb_snake_max_orders_minute",

@@ -142,6 +142,15 @@ def test_what_is_held_overnight_has_a_premium_and_places_of_its_own() -> None:
     assert bought_later("leaps_engine", mine) == 7
 
 
+def test_underlyings_that_move_together_share_a_limit() -> None:
+    tight = replace(LIMITS, sector_dollars=Decimal(2500))
+    funds = together(overnight(1, "QQQ261217C00700000", "a", 5), overnight(2, "IWM261217C00300000", "b", 5))
+    assert sized(funds, limits=tight) == 2  # 2,500 less 2,000
+    assert sized(overnight(3, "XLE261217C00060000", "c", 5), limits=tight) == 7
+    refused = sized(together(funds, overnight(4, "QQQ261217C00710000", "a", 2)), limits=tight)
+    assert isinstance(refused, Refused) and "for broad market" in refused.reason
+
+
 def test_who_acts_early_leaves_room_for_every_engine_of_the_day() -> None:
     early = 2 * DEFAULTS.engine_dollars + DEFAULTS.overnight_dollars
     assert DEFAULTS.day_dollars - early >= 1000  # for the last of three

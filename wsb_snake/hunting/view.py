@@ -19,7 +19,6 @@ DAILY_DAYS = 120
 """Calendar days of daily bars: more than the 50 sessions of the longest average."""
 
 PAST_SESSIONS = 14
-NEWS_FOR = timedelta(hours=24)
 
 YARDSTICK = "SPY"
 PROXY_DAYS = (20, 45)
@@ -151,7 +150,8 @@ class Viewer:
             found.past = market.past_sessions(sorted(needs.past), self._past(session))
 
         def news() -> None:
-            found.news = market.news(sorted(needs.news), now - NEWS_FOR, now)
+            since = self._calendar().previous_session(session.day).close
+            found.news = market.news(sorted(needs.news), since, now)
 
         def vix() -> None:
             found.vix = market.vix(now)

@@ -5,7 +5,7 @@ row exists until it ends, and at its fills from then on. So a reservation is tak
 and released exactly once, and a restart forgets none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from wsb_snake.config import Settings
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Purpose
+from wsb_snake.core.sectors import sector_of
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.trading.book import BookView, premium
@@ -33,6 +34,7 @@ class Limits:
     positions: int
     overnight_positions: int
     ticker_dollars: Decimal
+    sector_dollars: Decimal
     loss_dollars: Decimal
     loss_equity: Decimal
     orders_minute: int
@@ -50,6 +52,7 @@ class Limits:
             positions=settings.wsb_snake_max_positions,
             overnight_positions=settings.wsb_snake_max_overnight_positions,
             ticker_dollars=settings.wsb_snake_max_ticker_dollars,
+            sector_dollars=settings.wsb_snake_max_sector_dollars,
             loss_dollars=settings.wsb_snake_max_daily_loss_dollars,
             loss_equity=settings.wsb_snake_max_daily_loss_equity,
             orders_minute=settings.wsb_snake_max_orders_minute,
@@ -64,6 +67,7 @@ class Limits:
             f"${self.day_dollars} a day, ${self.engine_dollars} an engine, "
             f"${self.overnight_dollars} in what is held overnight, {self.positions} positions, "
             f"{self.overnight_positions} overnight an engine, ${self.ticker_dollars} a ticker, "
+            f"${self.sector_dollars} a sector, "
             f"daily loss ${self.loss_dollars} or {self.loss_equity:.0%}"
         )
 
@@ -121,9 +125,10 @@ def size(
     per_trade = min(limits.trade_dollars, limits.trade_equity * account.equity)
     if cost > per_trade:
         return Refused(f"too dear: one contract costs ${cost:.2f}, a trade may cost ${per_trade:.2f}")
-    ticker = sum(
-        (_exposure(p, view) for p in view.held() if p.underlying == intent.contract.underlying), Decimal(0)
-    )
+    underlying = intent.contract.underlying
+    sector = sector_of(underlying)
+    in_ticker = _exposed(view, lambda name: name == underlying)
+    in_sector = _exposed(view, lambda name: sector_of(name) == sector)
     spent = sum((_spent(o) for o in entries), Decimal(0))
     engine, its = intent.signal.engine, _positions_of(intent.signal.engine, view)
     by_engine = sum((_spent(o) for o in entries if o.position_id in its), Decimal(0))
@@ -131,10 +136,8 @@ def size(
     since_reading = sum((_spent(o) for o in entries if _after(o, account_at)), Decimal(0))
     rooms = [
         (per_trade, "the trade limit"),
-        (
-            limits.ticker_dollars - ticker,
-            f"the limit of ${limits.ticker_dollars} for {intent.contract.underlying}",
-        ),
+        (limits.ticker_dollars - in_ticker, f"the limit of ${limits.ticker_dollars} for {underlying}"),
+        (limits.sector_dollars - in_sector, f"the limit of ${limits.sector_dollars} for {sector}"),
         (limits.day_dollars - spent, f"the day's premium of ${limits.day_dollars}"),
         (limits.engine_dollars - by_engine, f"the day's premium of ${limits.engine_dollars} for {engine}"),
         (account.options_buying_power - since_reading, "the account's options buying power"),
@@ -194,6 +197,11 @@ def _too_many_overnight(intent: TradeIntent, view: BookView, limits: Limits, tod
 
 def _positions_of(engine: str, view: BookView) -> frozenset[str]:
     return frozenset(p.position_id for p in view.positions if p.engine == engine)
+
+
+def _exposed(view: BookView, counts: Callable[[str], bool]) -> Decimal:
+    """Premium at risk in the underlyings that ``counts``."""
+    return sum((_exposure(p, view) for p in view.held() if counts(p.underlying)), Decimal(0))
 
 
 def _exposure(position: Position, view: BookView) -> Decimal:

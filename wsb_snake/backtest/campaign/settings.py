@@ -28,5 +28,6 @@ def drill_settings(luck: random.Random) -> dict[str, object]:
         **chosen,  # one engine may use the whole day: the hunter has three, and most of what it does is two's
         "wsb_snake_max_engine_dollars": day,
         "wsb_snake_max_overnight_dollars": day,
+        "wsb_snake_max_sector_dollars": day,
         "wsb_snake_max_overnight_positions": chosen["wsb_snake_max_positions"],
     }
