@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from tests.engines.tapes import OPEN, SESSION, bar, flat, history, timed
+from tests.engines.tapes import OPEN, SESSION, bar, flat, history, tape_of, timed
+from tests.engines.test_family_detectors import NEWS_AT, PICTURES
 from tests.engines.test_orchestrator import RULES, day, expansion, view, wave
 from wsb_snake.engines.chop_filter import ChopRules
 from wsb_snake.engines.day_tape import BAR
+from wsb_snake.engines.family_detectors import detect
 from wsb_snake.engines.orchestrator import OrchestratorRules, scan, wants_execution
 from wsb_snake.engines.orchestrator_state import OrchestratorState
-from wsb_snake.engines.setup_families import Family, Life, Stage
+from wsb_snake.engines.setup_families import TABLE, Family, Life, Stage
 from wsb_snake.engines.state_machine import Phase
 from wsb_snake.engines.types import Direction
 
@@ -93,6 +95,25 @@ def test_minutes_on_both_sides_of_a_hole_are_not_in_a_row() -> None:
     broken = life(scan(view({"SPY": torn}, OPEN + (minute + 5) * BAR), state)[1])
     assert (whole.stage, whole.held) == (Stage.ALIVE, 2)
     assert (broken.stage, broken.held) == (Stage.AWAKENING, 1)
+
+
+def test_each_piece_of_evidence_has_a_name_of_its_own() -> None:
+    """What decides about execution is read by name: no detector may say something else under it."""
+    signals, _ = day({"SPY": timed(expansion())})
+    names = [name for name, _ in signals[-1].evidence]
+    assert len(set(names)) == len(names)
+    expanding = dict(PICTURES)[EXPANSION]
+    shown = detect(EXPANSION, tape_of(expanding), len(expanding) - 1)
+    assert shown is not None
+    rows = {row.family: row.needs for row in TABLE}
+    own = set(names) - {name for name, _ in shown.evidence} - set(rows[EXPANSION])
+    assert "strike" in own
+    for family, picture in PICTURES:
+        found = detect(family, tape_of(picture, headlines=[NEWS_AT]), len(picture) - 1)
+        assert found is not None
+        theirs = [*rows[family], *(name for name, _ in found.evidence)]
+        assert len(set(theirs)) == len(theirs)
+        assert own.isdisjoint(theirs), family
 
 
 def test_the_figures_of_the_parts_are_settings() -> None:

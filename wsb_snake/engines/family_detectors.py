@@ -151,7 +151,7 @@ def _pin_break(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> Fin
         _direction(sign) if left else None,
         strike,
         last,
-        (("strike", strike), ("band", band), ("break_volume", volume)),
+        (("magnet", strike), ("band", band), ("break_volume", volume)),
     )
 
 
@@ -208,7 +208,7 @@ def _sweep(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> Finding
         volume = _volume_ratio(tape, at, min(at + rules.snap_bars - 1, n), rules)
         away = (tape.closes[n] - level) * sign
         back = away >= rules.snap_swing * swing and volume >= rules.snap_volume
-        evidence = (("key_level", level), ("depth_swing", depth), ("snap_volume", volume))
+        evidence = (("swept", level), ("depth_swing", depth), ("snap_volume", volume))
         found = Finding((True, True, back), _direction(sign), extreme, first - 1, evidence)
         if best is None or found.count > best.count:
             best = found
@@ -282,7 +282,7 @@ def _trap(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> Finding 
     first, again = max(tape.volumes[k : k + 2]), max(tape.volumes[at : n + 1])
     stronger = first > 0 and again >= rules.try_volume * first
     evidence = (
-        ("level", level),
+        ("edge", level),
         ("volume_to_first", again / first if first else 0.0),
         ("failed_bars_ago", n - k),
     )
@@ -347,7 +347,7 @@ def _snap(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> Finding 
     against = [k for k in range(at + 1, n + 1) if (tape.closes[k] - tape.closes[k - 1]) * trend < 0]
     volume = max((_volume_ratio(tape, k, k, rules) for k in against), default=0.0)
     turned = (extreme - tape.closes[n]) * trend >= rules.retrace_swing * swing
-    evidence = (("extended_swing", abs(extreme - tape.vwaps[at]) / swing), ("reversal_volume", volume))
+    evidence = (("extended_swing", abs(extreme - tape.vwaps[at]) / swing), ("turn_volume", volume))
     return Finding(
         (extended, extended and lost, turned and volume >= rules.reversal_volume),
         _direction(-trend),
