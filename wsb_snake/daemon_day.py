@@ -70,7 +70,8 @@ class Day:
         if wakes_at <= now < session.close and desk.ready and account is not None:
             self._wake_for(session, account)
         if now >= report_due_at(session):
-            daily_report(self._database, session, desk.eod, now)
+            following = desk.calendar.next_session(session.day)
+            daily_report(self._database, session, desk.eod, now, following)
             self._teach(session, now)
         moments = (wakes_at, report_due_at(session))
         ahead = [moment for moment in moments if moment > now]

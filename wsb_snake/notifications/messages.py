@@ -4,7 +4,6 @@ Pure: ``alerts_for`` depends on nothing but the event. Every time is US/Eastern 
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +11,7 @@ from wsb_snake.core.events import Event, EventKind
 from wsb_snake.core.occ import SymbolError, parse
 from wsb_snake.core.types import Right
 from wsb_snake.notifications import trade_texts
+from wsb_snake.notifications.daily_report import report
 from wsb_snake.notifications.wording import (
     LOUD,
     Alert,
@@ -19,7 +19,6 @@ from wsb_snake.notifications.wording import (
     Words,
     clock_time,
     contract,
-    dollars,
     et,
     listed,
     lot,
@@ -170,13 +169,7 @@ def _exercise_side(symbol: str) -> str:
 
 
 def _daily_report(data: Data) -> Words:
-    ran = f"EOD close ran {et(data['eod_ran_et'])}" if data.get("eod_ran_et") else "EOD close did NOT run"
-    proof = "flat proven" if data["eod_flat_proven"] else "flat NOT proven"
-    net = dollars(Decimal(str(data["net_pnl"])), signed=True)
-    return LOUD, (
-        f"Daily report {data['session']}: {data['trades']} trades, {data['wins']} won, "
-        f"{data['losses']} lost; {net} after {money(data['fees'])} fees. {ran}; {proof}."
-    )
+    return LOUD, report(data)
 
 
 def _lots(items: list[dict[str, Any]]) -> str:
