@@ -85,11 +85,13 @@ def eod_state(facts: Facts) -> str:
 
 
 def eod_json(facts: Facts) -> Json:
-    """The countdown and the proof; ``seconds`` until the next EOD time, None when it is not known."""
+    """The countdown and the proof. ``seconds`` until the next EOD time and ``late_s`` since today's, while
+    flat is not proven; None where there is none."""
     due = facts.next_eod_at
     return {
         "state": eod_state(facts),
         "seconds": None if due is None else max(0, int((due - facts.now).total_seconds())),
+        "late_s": None if facts.eod_due_not_proven_s is None else round(facts.eod_due_not_proven_s),
         "today": due is not None and eastern(due).date() == eastern(facts.now).date(),
         "at_et": None if due is None else f"{eastern(due):%a %-d %b %H:%M} ET",
         "line": eod_line(facts),

@@ -5,6 +5,7 @@ nothing changes by GET.
 """
 
 import http.client
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -223,6 +224,7 @@ class WebServer:
 
     def start(self) -> None:
         """Listen; ``port`` is then the one that is bound. Raises WebError."""
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a page asks for many files at once
         host, port = self._address
         try:
             listener = socket.create_server(self._address)

@@ -1,0 +1,108 @@
+// What changes something: only where the daemon offers it, with the token that the owner types here, by
+// POST, and after a second question. The token is in this page's memory alone and goes with it.
+import { command } from "./ask.js";
+import { byId, el, say, whenChanged } from "./dom.js";
+
+const VALID_S = 30;
+const ACTIONS = [
+  { verb: "halt", title: "Pause entries", text: "No new entries until you resume. Open positions are watched and closed as usual." },
+  { verb: "resume", title: "Resume", text: "Ends the pause that you set: new entries may go." },
+  { verb: "cancel", title: "Cancel entries" },
+  { verb: "eod", title: "EOD check", text: "Looks now whether 0DTE must be closed, and closes what is due." },
+  { verb: "flatten", argument: "0dte", title: "Sell 0DTE", danger: true },
+  { verb: "flatten", argument: "all", title: "Sell everything", danger: true },
+];
+let offered = new Map();
+let pending = null;
+
+/** `controls` are those of /api/live; none means that no token is set, and nothing is shown. */
+export const showControls = whenChanged((controls) => {
+  offered = new Map(controls.map((control) => [control.verb, control]));
+  byId("controls").hidden = byId("to-controls").hidden = !controls.length;
+  byId("verbs").replaceChildren(...ACTIONS.filter(({ verb }) => offered.has(verb)).map((action) =>
+    el("button", { type: "button", class: action.danger ? "danger" : null, onclick: () => begin(action) }, action.title)));
+});
+
+/** What the rows of positions may call, or null. */
+export const closer = () => (offered.has("close") ? close : null);
+
+function close(symbol) {
+  begin({ verb: "close", argument: symbol, title: `Sell ${symbol}`, danger: true });
+}
+
+/** First step: what the daemon says it would do, or what the page knows of it. */
+async function begin(action) {
+  const token = byId("token").value;
+  if (!token) {
+    tell("Type the control token first: it is WSB_SNAKE_CONTROL_TOKEN of the daemon.", "warn");
+    return byId("token").focus();
+  }
+  if (!offered.get(action.verb).confirmed) return question(action, action.text, null);
+  await attempt(async () => {
+    const { status, body } = await command(action.verb, token, fields(action));
+    if (status === 202) question(action, body.text.replace(/ Send it again.*$/, ""), body.confirm);
+    else tell(body.text ?? body.error, "bad");
+  });
+}
+
+/** Second step: a person says yes within 30 s, once. */
+function question(action, text, confirm) {
+  const asked = { action, confirm, ends: performance.now() + VALID_S * 1000 };
+  pending = asked;
+  say(byId("confirm-title"), action.title);
+  say(byId("confirm-text"), text);
+  byId("confirm-yes").className = action.danger ? "danger" : "";
+  byId("confirm").showModal();
+  byId("confirm-no").focus();
+  countDown(asked);
+}
+
+function countDown(asked) {
+  if (pending !== asked) return;
+  const left = Math.ceil((asked.ends - performance.now()) / 1000);
+  if (left <= 0) {
+    tell("Nothing was done: no answer within 30 s.", "warn");
+    return dismiss();
+  }
+  say(byId("confirm-left"), `${left} s left to say yes`);
+  setTimeout(countDown, 250, asked);
+}
+
+function dismiss() {
+  pending = null;
+  byId("confirm").close();
+}
+
+async function confirmed() {
+  const asked = pending;
+  if (asked === null) return;
+  dismiss();
+  const extra = asked.confirm === null ? {} : { confirm: asked.confirm };
+  await attempt(async () => {
+    const { status, body } = await command(asked.action.verb, byId("token").value, { ...fields(asked.action), ...extra });
+    tell(body.text ?? body.error, status === 200 ? "good" : "bad");
+  });
+}
+
+const fields = ({ argument }) => (argument === undefined ? {} : { argument });
+
+async function attempt(work) {
+  tell("Asking …", "dim");
+  try {
+    await work();
+    if (pending !== null) tell("", "dim");
+  } catch (error) {
+    tell(`No answer (${error.message}). It may have been done: look at the positions.`, "bad");
+  }
+}
+
+function tell(text, tone) {
+  byId("said").className = tone;
+  say(byId("said"), text);
+}
+
+export function wireControls() {
+  byId("confirm-yes").addEventListener("click", confirmed);
+  byId("confirm-no").addEventListener("click", dismiss);
+  byId("confirm").addEventListener("cancel", () => { pending = null; });
+}

@@ -1,0 +1,85 @@
+// What is held: the result now, and where the price lies between stop, entry and target.
+import { byId, el, none, say } from "./dom.js";
+import { dollars, price, signed, timeOf, tone, words } from "./format.js";
+
+const MANY = 12;
+const rows = new Map();
+
+/** `close(symbol)` asks to sell it; null where nothing may be asked. */
+export function showPositions(positions, close) {
+  const list = byId("position-list");
+  list.className = positions.length > MANY ? "long" : "";
+  const seen = new Set(positions.map((each) => each.position_id));
+  for (const [id, row] of rows) {
+    if (!seen.has(id)) {
+      row.node.remove();
+      rows.delete(id);
+    }
+  }
+  if (!positions.length) return list.replaceChildren(none("No position is open."));
+  list.querySelector(".none")?.remove();
+  for (const position of positions) {
+    const id = position.position_id;
+    if (!rows.has(id)) {
+      rows.set(id, makeRow());
+      list.append(rows.get(id).node);
+    }
+    fill(rows.get(id), position, close);
+  }
+}
+
+function makeRow() {
+  const part = Object.fromEntries(
+    ["name", "about", "pnl", "change", "low", "high", "quote", "until"].map((name) => [name, el("small")]));
+  part.name = el("b");
+  part.pnl = el("span", { class: "pnl" });
+  part.low = el("span");
+  part.high = el("span");
+  part.reach = el("i");
+  part.entry = el("i", { class: "entry", title: "entry" });
+  part.at = el("i", { class: "at", title: "now" });
+  part.track = el("div", { class: "track" }, part.reach, part.entry, part.at);
+  part.do = el("div", { class: "do" });
+  const node = el("article", { class: "pos" },
+    el("div", {}, part.name, part.about),
+    el("div", { class: "money" }, part.pnl, part.change),
+    el("div", { class: "way" }, part.track, el("div", { class: "ends" }, part.low, part.high)),
+    el("div", { class: "more" }, part.quote, part.until),
+    part.do,
+  );
+  return { node, part };
+}
+
+function fill({ node, part }, position, close) {
+  node.title = position.symbol;
+  say(part.name, `${position.qty} × ${position.label}`);
+  const state = position.state === "open" ? "" : ` · ${words(position.state)}`;
+  const today = position.expires_today ? "0DTE · " : "";
+  const origin = position.origin === "ours" ? "" : ` · ${words(position.origin)}`;
+  say(part.about, `${today}${words(position.engine)}${origin}${state}${position.monitored ? "" : " · NOT WATCHED"}`);
+  part.about.className = position.monitored ? "" : "bad";
+  say(part.pnl, dollars(position.unrealised, true));
+  part.pnl.className = `pnl ${tone(position.unrealised) ?? ""}`;
+  say(part.change, signed(position.pnl_pct, 1, " %"));
+  fillTrack(part, position);
+  const stop = position.stop_price === null ? "no stop" : `stop ${price(position.stop_price)}`;
+  const target = position.target_price === null ? "no target" : `target ${price(position.target_price)}`;
+  say(part.low, position.to_stop_pct === null ? stop : `${stop} (${signed(position.to_stop_pct, 1, " %")})`);
+  say(part.high, position.to_target_pct === null ? target : `${target} (${signed(position.to_target_pct, 1, " %")})`);
+  say(part.quote, `${price(position.bid)} / ${price(position.ask)}, paid ${price(position.entry_price)}`);
+  const until = position.time_exit_et ? `out by ${timeOf(position.time_exit_et)}` : "no time limit";
+  say(part.until, `since ${timeOf(position.opened_et)}, ${until}`);
+  if (close !== null && !part.do.firstChild) {
+    part.do.append(el("button", { class: "small danger", type: "button", onclick: () => close(position.symbol) }, "Close"));
+  } else if (close === null) part.do.replaceChildren();
+}
+
+function fillTrack(part, { place, entry_place: entry }) {
+  part.track.style.visibility = place === null || entry === null ? "hidden" : "visible";
+  if (place === null || entry === null) return;
+  part.reach.className = place >= entry ? "gain" : "loss";
+  part.reach.style.left = `${Math.min(place, entry) * 100}%`;
+  part.reach.style.width = `${Math.abs(place - entry) * 100}%`;
+  part.entry.style.left = `${entry * 100}%`;
+  part.at.style.left = `${place * 100}%`;
+}
