@@ -13,6 +13,7 @@ _FLOORS = {
     "cli": 8,
     "main": 7,
     "flatten": 7,
+    "doctor": 7,
     "backtest": 7,
     "vendors": 6,
     "owner": 6,

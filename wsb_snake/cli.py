@@ -17,6 +17,7 @@ from wsb_snake import __version__
 from wsb_snake.config import ConfigError, Settings, load
 from wsb_snake.core.clock import SystemClock, eastern
 from wsb_snake.core.health import Facts
+from wsb_snake.core.redaction import Redactor
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 2
 
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
     _add_closing(commands)
     _add_keeping(commands)
+    _add_service(commands)
     return parser
 
 
@@ -159,6 +161,16 @@ def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     restore.add_argument("file", type=Path, metavar="FILE", help="the .db of a backup")
     restore.add_argument("--yes", action="store_true", help="also when it is of another account or mode")
     restore.set_defaults(command=_restore)
+
+
+def _add_service(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What the machine asks, and what is asked of the machine."""
+    doctor = commands.add_parser("doctor", help="is all there that the daemon needs; sends no order")
+    doctor.add_argument("--telegram", action="store_true", help="send a test message as well")
+    doctor.set_defaults(command=_doctor)
+    alert = commands.add_parser("alert-failure", help="tell by Telegram that a systemd unit failed")
+    alert.add_argument("unit", metavar="UNIT[:RESULT]")
+    alert.set_defaults(command=_alert_failure)
 
 
 def _run(_: argparse.Namespace) -> int:
@@ -348,6 +360,27 @@ def _restore(asked: argparse.Namespace) -> int:
         return _complain(str(error), error.code)
     print("\n".join(done.lines()))
     return EXIT_OK
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    settings = load()
+    from wsb_snake.doctor.examination import examine
+    from wsb_snake.doctor.findings import worst
+
+    logging.basicConfig(level=logging.CRITICAL)
+    redacted, found = Redactor(settings.secrets()), []
+    for finding in examine(settings, message=asked.telegram):
+        _say(redacted(finding.line()))
+        found.append(finding)
+    return int(worst(found))
+
+
+def _alert_failure(asked: argparse.Namespace) -> int:
+    from wsb_snake.owner.failure_alert import alert_failure
+
+    logging.basicConfig(level=logging.ERROR)
+    why_not = alert_failure(asked.unit)
+    return EXIT_OK if why_not is None else _complain(f"{asked.unit}: not told: {why_not}", EXIT_FAILED)
 
 
 def _do_not_exercise(asked: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@
 the variable and the fix. Secrets are ``SecretStr``: they print as asterisks.
 """
 
+import os
 import shlex
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def settings_file() -> Path:
+    """The settings that systemd hands a service as a credential, or else the project's ``.env``."""
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", PROJECT_ROOT)) / "wsb-snake.env"
+    return handed if handed.is_file() else PROJECT_ROOT / ".env"
+
 
 PAPER_TRADING_URL = "https://paper-api.alpaca.markets"
 LIVE_TRADING_URL = "https://api.alpaca.markets"
@@ -315,13 +323,14 @@ LIMITS = (
 )
 
 
-def load(env_file: Path | None = PROJECT_ROOT / ".env", **overrides: Any) -> Settings:
-    """Read the settings; ``overrides`` win over the environment, which wins over ``env_file``.
+def load(env_file: Path | Literal["found"] | None = "found", **overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` win over the environment, which wins over ``env_file`` (None: no file;
+    by default ``settings_file()``).
 
     Raises ConfigError.
     """
     try:
-        return Settings(_env_file=env_file, **overrides)
+        return Settings(_env_file=settings_file() if env_file == "found" else env_file, **overrides)
     except ValidationError as error:
         raise ConfigError(_one_line(error)) from None
 

@@ -115,13 +115,19 @@ def directory_lock(settings: Settings) -> ProcessLock:
 def account_lock(settings: Settings, number: str) -> ProcessLock:
     """One daemon an account and broker for this user, whatever the data directory."""
     host = settings.trading_url.split("://")[-1].replace(":", "_").replace("/", "_")
-    folder = _lock_place() / f"wsb-snake-{os.getuid()}"
-    return ProcessLock(folder / f"{host}-{number}.lock", f"account {number}")
+    return ProcessLock(_lock_folder() / f"{host}-{number}.lock", f"account {number}")
 
 
-def _lock_place() -> Path:
-    """The same for a service and a shell: no variable, and nothing that comes and goes with a login."""
-    return next((place for place in LOCK_PLACES if os.access(place, os.W_OK | os.X_OK)), LOCK_PLACES[-1])
+def _lock_folder() -> Path:
+    """The same for a service and a shell: no variable, and nothing that comes and goes with a login.
+
+    Where a place is for root alone, the installation has made the folder in it.
+    """
+    folders = [place / f"wsb-snake-{os.getuid()}" for place in LOCK_PLACES]
+    for folder in folders:
+        if os.access(folder if folder.exists() else folder.parent, os.W_OK | os.X_OK):
+            return folder
+    return folders[-1]
 
 
 def clock_for(settings: Settings, broker: Broker) -> Clock:

@@ -85,7 +85,7 @@ def address(environment: Mapping[str, str], env_file: Path) -> tuple[str, int]:
 
 def main() -> int:
     try:
-        host, port = address(os.environ, PROJECT_ROOT / ".env")
+        host, port = address(os.environ, _settings_file())
     except ValueError as error:
         verdict = Verdict(UNKNOWN, f"UNKNOWN: WSB_SNAKE_HTTP_PORT is not a number ({error})")
     else:
@@ -134,6 +134,12 @@ def _get(host: str, port: int, path: str) -> dict[str, Any]:
     if code not in {200, 503} or not isinstance(told, dict):
         raise Garbage(f"{path} gives status {code}")
     return told
+
+
+def _settings_file() -> Path:
+    """As ``config.settings_file``, without the half second of importing it each minute."""
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", PROJECT_ROOT)) / "wsb-snake.env"
+    return handed if handed.is_file() else PROJECT_ROOT / ".env"
 
 
 def _read(env_file: Path) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""The alert of a failed unit: what it says, and that it goes out when little else works."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.process.pair import clean_environment, free_port
+from tests.sim.serving import served
+from tests.source_rules import ROOT
+from wsb_snake.owner.failure_alert import BACKUP, DAEMON, HEALTH, failure_text
+
+ENDED = {"MONITOR_SERVICE_RESULT": "exit-code", "MONITOR_EXIT_STATUS": "1"}
+
+
+@pytest.mark.parametrize(
+    ("unit", "result", "told", "words"),
+    [
+        (
+            DAEMON,
+            "watchdog",
+            {},
+            ("failed (watchdog) on vps", "starts it again", "watched by nobody", "unwell"),
+        ),
+        (DAEMON, "signal", {}, ("failed (signal)", "flatten --direct")),
+        ("wsb-snake", "", ENDED, ("wsb-snake.service failed (exit-code 1)", "starts it again")),
+        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "2"}, ("Not started again: bad configuration",)),
+        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "4"}, ("Not started again: the broker refuses it",)),
+        (BACKUP, "", ENDED, ("Trading is not affected", "journalctl -u wsb-snake-backup -n 50")),
+        (HEALTH, "", ENDED | {"MONITOR_EXIT_STATUS": "2"}, ("Now: unwell",)),
+    ],
+)
+def test_it_says_what_happened_what_it_means_and_where_to_look(
+    unit: str, result: str, told: dict[str, str], words: tuple[str, ...]
+) -> None:
+    text = failure_text(unit, result, told, "vps", "unwell")
+    for each in (*words, "Look: journalctl -u "):
+        assert each in text
+
+
+def test_it_goes_out_with_a_bad_configuration_and_no_database(tmp_path: Path) -> None:
+    """The settings come as a credential and would stop every other command."""
+    with served() as world:
+        settings = world.server.environment()
+        (tmp_path / "wsb-snake.env").write_text(
+            "".join(f"{name}={settings[name]}\n" for name in settings if name.startswith("TELEGRAM_"))
+            + f"WSB_SNAKE_MAX_POSITIONS=many\nWSB_SNAKE_HTTP_PORT={free_port()}\n"
+        )
+        environment = clean_environment() | {
+            "CREDENTIALS_DIRECTORY": str(tmp_path),
+            "WSB_SNAKE_DATA_DIR": "/nowhere",
+            **ENDED,
+            "MONITOR_EXIT_STATUS": "2",
+        }
+        done = {
+            words: subprocess.run(
+                [sys.executable, "main.py", *words.split()],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for words in ("backup", "alert-failure wsb-snake.service")
+        }
+        assert done["backup"].returncode == 2 and "WSB_SNAKE_MAX_POSITIONS" in done["backup"].stderr
+        alert = done["alert-failure wsb-snake.service"]
+        assert (alert.returncode, alert.stdout, alert.stderr) == (0, "", "")
+        (message,) = world.telegram.messages
+        assert "Not started again: bad configuration" in message.text
+
+
+def test_an_alert_that_reaches_nobody_says_so(tmp_path: Path) -> None:
+    (tmp_path / "wsb-snake.env").write_text(
+        f"TELEGRAM_BOT_TOKEN=9:marked\nTELEGRAM_CHAT_ID=1\nTELEGRAM_BASE_URL=http://127.0.0.1:{free_port()}\n"
+        f"WSB_SNAKE_HTTP_PORT={free_port()}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "main.py", "alert-failure", "wsb-snake.service"],
+        cwd=ROOT,
+        env=clean_environment() | {"CREDENTIALS_DIRECTORY": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "not told: Telegram cannot be reached" in done.stderr and "marked" not in done.stderr

@@ -1,0 +1,1 @@
+"""``doctor``: is everything there that the daemon needs? It sends no order and changes nothing."""

@@ -1,0 +1,88 @@
+"""The alert when systemd says that a unit of ours failed. Without the daemon and without its database.
+
+It reads no more of the settings than it needs: a wrong one elsewhere may be why the daemon is down.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wsb_snake.config import ConfigError, OptionalSecret, OptionalText, Settings, settings_file
+from wsb_snake.core.clock import SystemClock
+from wsb_snake.keeping.alarm import tell_owner
+from wsb_snake.owner import health_check
+
+DAEMON, BACKUP, HEALTH = "wsb-snake.service", "wsb-snake-backup.service", "wsb-snake-health.service"
+GIVEN_UP = MappingProxyType(
+    {"2": "bad configuration", "3": "another daemon runs already", "4": "the broker refuses it"}
+)
+CLOSE = "`wsb-snake flatten --direct` closes what expires today without it"
+
+
+class _Telegram(BaseSettings):
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True, case_sensitive=False)
+
+    telegram_bot_token: OptionalSecret = None
+    telegram_chat_id: OptionalText = None
+    telegram_base_url: str = "https://api.telegram.org"
+
+
+def alert_failure(unit: str) -> str | None:
+    """Tell the owner that ``unit`` failed (``UNIT`` or ``UNIT:RESULT``); why he was not told, or None."""
+    env_file = settings_file()
+    settings = chat_settings(env_file)
+    if settings.telegram_bot_token is None or settings.telegram_chat_id is None:
+        return "TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID are not set"
+    name, _, result = unit.partition(":")
+    return tell_owner(
+        settings, failure_text(name, result, os.environ, socket.gethostname(), _health(env_file))
+    )
+
+
+def chat_settings(env_file: Path) -> Settings:
+    """Settings in which only what concerns Telegram was read. Raises ConfigError."""
+    try:
+        found = _Telegram(_env_file=env_file)
+    except ValidationError as error:
+        raise ConfigError(f"the settings of Telegram cannot be read ({error.error_count()} wrong)") from None
+    return Settings.model_construct(
+        telegram_bot_token=found.telegram_bot_token,
+        telegram_chat_id=found.telegram_chat_id,
+        telegram_base_url=found.telegram_base_url,
+    )
+
+
+def failure_text(unit: str, result: str, told: Mapping[str, str], host: str, health: str) -> str:
+    """``told`` are the variables of systemd: how the unit ended, unless ``result`` says so. Pure."""
+    unit = unit if "." in unit else f"{unit}.service"
+    result = result or told.get("MONITOR_SERVICE_RESULT", "")
+    status = told.get("MONITOR_EXIT_STATUS", "")
+    how = f" ({result}{f' {status}' if status and result == 'exit-code' else ''})" if result else ""
+    journal = f"Look: journalctl -u {unit.removesuffix('.service')} -n 50"
+    head = f"{unit} failed{how} on {host}."
+    if unit == DAEMON and (why := GIVEN_UP.get(status)) and result == "exit-code":
+        return (
+            f"{head} Not started again: {why}. Open positions are watched by nobody until it runs; {CLOSE}. "
+            f"{journal}"
+        )
+    if unit == DAEMON:
+        return (
+            f"{head} systemd starts it again; until it runs open positions are watched by nobody, and "
+            f"{CLOSE}. Now: {health}. {journal}"
+        )
+    if unit == BACKUP:
+        return f"{head} Trading is not affected; the last good backup stays. {journal}"
+    return f"{head} Now: {health}. {journal}"
+
+
+def _health(env_file: Path) -> str:
+    try:
+        host, port = health_check.address(os.environ, env_file)
+    except ValueError:
+        return "WSB_SNAKE_HTTP_PORT is not a number"
+    return health_check.check(host, port, SystemClock().now()).line
