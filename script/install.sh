@@ -1,0 +1,291 @@
+#!/usr/bin/env bash
+# Installs WSB Snake as a systemd service on Debian or Ubuntu, or brings an installed one to this version.
+# It can be run again at any time: what is there and right stays, settings and data are never overwritten.
+#
+#   sudo script/install.sh               install, or upgrade from this checkout
+#   sudo script/install.sh --rollback    back to the version before
+#   sudo script/install.sh --uninstall   remove the service; settings, data and backups stay
+#   sudo script/install.sh --uninstall --purge    and these as well
+#
+#   --yes       do not ask, also while the market is open
+#   --root DIR  into DIR as if it were /; accounts and systemd are touched only by DIR's own tools
+#
+# An upgrade builds the new version beside the old one, then stops, backs up, starts (the start migrates
+# the database) and waits until the daemon says that it works. Where it does not, the old version comes
+# back, with the backup when the database had been migrated.
+#
+# Exit codes: 0 done, 1 failed (the old version runs, if there was one, or the text says so), 2 not started.
+set -euo pipefail
+unset CDPATH
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+umask 022
+
+name=wsb-snake
+root='' ask=yes task=install purge=no
+units=(wsb-snake.service wsb-snake-alert@.service wsb-snake-backup.service wsb-snake-backup.timer
+    wsb-snake-health.service wsb-snake-health.timer)
+timers=(wsb-snake-backup.timer wsb-snake-health.timer)
+parts=(main.py wsb_snake script docs pyproject.toml requirements.txt requirements-dev.txt .env.example
+    README.md INVARIANTS.md ARCHITECTURE_OVERVIEW.md)
+
+say() { echo "wsb-snake: $*"; }
+refuse() { echo "wsb-snake: $*" >&2; exit 2; }
+fail() { echo "wsb-snake: $*" >&2; exit 1; }
+
+while (($#)); do
+    case $1 in
+        --yes) ask=no ;;
+        --root) root=$(realpath -- "${2:?--root needs a directory}"); shift ;;
+        --uninstall) task=uninstall ;;
+        --purge) purge=yes ;;
+        --rollback) task=rollback ;;
+        -h | --help) sed -n '2,/^set -euo/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+        *) refuse "unknown option $1; see script/install.sh --help" ;;
+    esac
+    shift
+done
+[[ $purge == no || $task == uninstall ]] || refuse "--purge goes with --uninstall"
+
+home=$root/opt/$name settings=$root/etc/$name/$name.env
+data=$root/var/lib/$name backups=$root/var/backups/$name
+system=$root/etc/systemd/system tmpfiles=$root/etc/tmpfiles.d/$name.conf command=$root/usr/local/bin/$name
+
+# A tool that changes the machine. In a staging root only that root's own counts, and it may be missing.
+machine() {
+    if [[ -z $root ]]; then
+        "$@"
+    elif [[ -x $root/usr/bin/$1 ]]; then
+        "$root/usr/bin/$1" "${@:2}"
+    fi
+}
+
+owned() { if [[ -z $root ]]; then chown "$1" "$2"; fi; }
+running() { [[ -z $root || -x $root/usr/bin/systemctl ]] && machine systemctl --quiet is-active "$name.service"; }
+release_of() { if [[ -L $home/$1 ]]; then readlink -- "$home/$1"; fi; }
+
+point() { # link a release under a name, in one step
+    ln -sfn -- "$2" "$home/.$1.new"
+    mv -T -- "$home/.$1.new" "$home/$1"
+}
+
+confirm() {
+    [[ $ask == yes ]] || return 0
+    local answer=''
+    read -r -p "$1 [y/N] " answer || true
+    [[ $answer == [yY]* ]] || refuse "nothing was done"
+}
+
+check_machine() {
+    [[ -n $root || $EUID -eq 0 ]] || refuse "it needs root: sudo $0"
+    [[ -n $root || -d /run/systemd/system ]] || refuse "this machine does not run systemd"
+    [[ -e $root/usr/share/zoneinfo/America/New_York || -n $root ]] || refuse "time zones are missing: apt install tzdata"
+}
+
+# Stopping leaves positions unwatched, so that nobody should do it by accident while the market is open.
+check_hours() {
+    local now
+    now=$(TZ=America/New_York date +%u:%H%M)
+    if running && [[ ${now%:*} -le 5 && ! ${now#*:} < 0930 && ${now#*:} < 1600 ]]; then
+        say "WARNING: it is ${now#*:} in New York, the market may be open, and the daemon runs. What is open" \
+            "is watched by nobody for as long as it stands still (some 10 s in an upgrade)."
+        confirm "Go on?"
+    fi
+}
+
+make_account() {
+    if [[ -n $root ]] || ! getent passwd "$name" >/dev/null; then
+        machine useradd --system --user-group --home-dir /var/lib/$name --no-create-home \
+            --shell /usr/sbin/nologin "$name"
+    fi
+}
+
+make_places() {
+    mkdir -p -- "$home/releases" "$system" "${settings%/*}" "${tmpfiles%/*}" "${command%/*}" "$data" "$backups"
+    chmod 0700 -- "${settings%/*}" "$data" "$backups"
+    owned "$name:$name" "$data"
+    owned "$name:$name" "$backups"
+    if [[ ! -e $settings ]]; then
+        local from=.env.example
+        [[ ! -e .env ]] || from=.env
+        (umask 077 && cat -- "$from" >"$settings.new") # never readable by others, not even for a moment
+        mv -- "$settings.new" "$settings"
+        say "settings are in $settings, taken from $from"
+    fi
+    chmod 0600 -- "$settings"
+    owned root:root "$settings"
+}
+
+# Copies this checkout and gives it its libraries, all beside what runs. Sets ``release``.
+make_release() {
+    local have=() part print
+    for part in "${parts[@]}"; do
+        [[ ! -e $part ]] || have+=("$part")
+    done
+    print=$(find "${have[@]}" -type f -not -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z |
+        xargs -0 sha256sum | sha256sum)
+    release=releases/${print:0:12}
+    if [[ ! -e $home/$release/complete ]]; then
+        rm -rf -- "${home:?}/$release"
+        mkdir -p -- "$home/$release"
+        tar -cf - --exclude=__pycache__ -- "${have[@]}" | tar -xf - --no-same-owner -C "$home/$release"
+        "$home/$release/script/setup_venv.sh" run
+        "$home/$release/.venv/bin/python" -m compileall -q "$home/$release/wsb_snake" >/dev/null
+        touch -- "$home/$release/complete"
+    fi
+}
+
+# The units, the command and the place of the lock, as ``$1`` has them.
+put_units() {
+    local from=$home/$1/script/systemd each uid
+    for each in "${units[@]}"; do
+        install -m 0644 -- "$from/$each" "$system/$each"
+    done
+    uid=$(id -u "$name" 2>/dev/null || echo 0)
+    sed "s/@UID@/$uid/" "$from/wsb-snake.tmpfiles" >"$tmpfiles"
+    install -m 0755 -- "$from/command.sh" "$command"
+    machine systemd-tmpfiles --create "$tmpfiles"
+    machine systemctl daemon-reload
+}
+
+database_version() {
+    "$home/$(release_of current)/.venv/bin/python" - "$data/wsb_snake.db" <<'END'
+import pathlib, sqlite3, sys
+path = pathlib.Path(sys.argv[1])
+if path.exists():
+    conn = sqlite3.connect(path.as_uri() + "?mode=ro", uri=True, timeout=10)
+    print(conn.execute("PRAGMA user_version").fetchone()[0])
+END
+}
+
+newest_backup() { find "$backups" -maxdepth 1 -name 'wsb_snake_*.db' 2>/dev/null | LC_ALL=C sort | tail -n 1; }
+
+start() { # waits for READY
+    machine systemctl start "$name.service" && machine systemctl start "${timers[@]}"
+}
+
+stop() {
+    machine systemctl stop "${timers[@]}" "$name.service"
+}
+
+restore() {
+    if [[ -z $root ]]; then "$command" restore "$1"; else machine $name restore "$1"; fi
+}
+
+# Changes to ``$1`` and starts; whatever goes wrong or breaks it off, what ran before comes back.
+change_to() {
+    came_from=$(release_of current) version='' backup=''
+    trap come_back EXIT
+    stop
+    machine systemctl start wsb-snake-backup.service || fail "the backup failed: journalctl -u wsb-snake-backup"
+    backup=$(newest_backup) version=$(database_version)
+    point current "$1"
+    put_units "$1"
+    start || fail "${1#releases/} does not start: journalctl -u $name"
+    trap - EXIT
+    point previous "$came_from"
+    say "${1#releases/} runs; before it ran ${came_from#releases/}"
+}
+
+come_back() {
+    trap - EXIT
+    set +e
+    say "going back to ${came_from#releases/}"
+    stop
+    if [[ -n $backup && $(database_version) != "$version" ]]; then
+        point current "$came_from"
+        if restore "$backup"; then
+            say "the database is the backup's: entries are paused until $name resume"
+        else
+            say "the restore failed: $name restore $backup, then systemctl start $name"
+        fi
+    fi
+    point current "$came_from"
+    put_units "$came_from"
+    if start; then
+        fail "the old version runs again"
+    fi
+    fail "the old version does not start: journalctl -u $name; close what is open by: $name flatten --direct"
+}
+
+clear_out() { # releases that are neither current nor previous
+    local each
+    for each in "$home"/releases/*; do
+        case releases/${each##*/} in
+            "$(release_of current)" | "$(release_of previous)") ;;
+            *) rm -rf -- "$each" ;;
+        esac
+    done
+}
+
+has_keys() { grep -Eq '^ *(export +)?ALPACA_API_KEY *= *["'\'']?[^"'\'' ]' "$settings"; }
+
+install_it() {
+    make_account
+    make_places
+    make_release
+    if running; then
+        if [[ $(release_of current) == "$release" ]]; then
+            put_units "$release"
+            say "${release#releases/} runs already; after a change of the settings: systemctl restart $name"
+        else
+            check_hours
+            change_to "$release"
+        fi
+    else
+        local old
+        old=$(release_of current)
+        [[ -z $old || $old == "$release" ]] || point previous "$old"
+        point current "$release"
+        put_units "$release"
+        first_start
+    fi
+    clear_out
+}
+
+first_start() {
+    if ! has_keys; then
+        say "installed. Now put your keys into $settings, and run this again; it starts the daemon."
+        return
+    fi
+    machine systemctl enable --quiet "$name.service" "${timers[@]}"
+    start || fail "it is installed and does not start: journalctl -u $name; $name doctor"
+    say "${release#releases/} runs. Ask it: $name status; have it examined: $name doctor --telegram"
+}
+
+roll_back() {
+    local old
+    old=$(release_of previous)
+    [[ -n $old && -e $home/$old/complete ]] || refuse "there is no version to go back to"
+    check_hours
+    if running; then
+        change_to "$old"
+    else
+        point previous "$(release_of current)"
+        point current "$old"
+        put_units "$old"
+        say "${old#releases/} is in place; the daemon did not run and is not started"
+    fi
+}
+
+uninstall() {
+    check_hours
+    [[ $purge == no ]] || confirm "Remove settings, data and backups for good?"
+    machine systemctl disable --quiet --now "${timers[@]}" "$name.service" || true
+    rm -f -- "${units[@]/#/$system/}" "$tmpfiles" "$command"
+    machine systemctl daemon-reload
+    rm -rf -- "$home"
+    if [[ $purge == yes ]]; then
+        rm -rf -- "${settings%/*}" "$data" "$backups"
+        machine userdel "$name" || true
+        say "removed, with settings, data and backups"
+    else
+        say "removed; $settings, $data and $backups stay (--purge removes them)"
+    fi
+}
+
+check_machine
+case $task in
+    install) install_it ;;
+    rollback) roll_back ;;
+    uninstall) uninstall ;;
+esac

@@ -1,0 +1,127 @@
+"""A staging root in the place of a machine: stand-ins for systemd, accounts and Python, which take notes."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.source_rules import ROOT
+
+PYTHON = """#!/bin/bash
+# Stands for an interpreter: makes venvs of itself; what is not about one is the real one's.
+case "$*" in
+    *"import venv"* | *"import pip"* | *"sys.version_info"*) exit 0 ;;
+    "-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; exit 0 ;;
+    "-m pip"*) exit 0 ;;
+    "-m compileall"*) exit 0 ;;
+esac
+exec {real} "$@"
+"""
+
+SYSTEMCTL = """#!/bin/bash
+# Notes what it is asked; the daemon runs while the file ``runs`` is there.
+notes={root}/notes
+here=$(readlink {root}/opt/wsb-snake/current)
+echo "systemctl $* [${{here#releases/}}]" >>$notes/calls
+case "$*" in
+    "--quiet is-active wsb-snake.service") test -e $notes/runs; exit ;;
+    "start wsb-snake-backup.service")
+        test ! -e $notes/backup-fails || exit 1
+        touch {root}/var/backups/wsb-snake/wsb_snake_20261124_2330.db; exit ;;
+    "start wsb-snake.service")
+        if [[ -e {root}/opt/wsb-snake/current/wsb_snake/migrates ]]; then
+            db={root}/var/lib/wsb-snake/wsb_snake.db
+            {real} -c "import sqlite3; sqlite3.connect('$db').execute('PRAGMA user_version = 2')"
+        fi
+        test ! -e {root}/opt/wsb-snake/current/wsb_snake/broken || exit 1
+        touch $notes/runs; exit ;;
+    "stop "*wsb-snake.service | "disable "*) rm -f $notes/runs; exit ;;
+esac
+"""
+
+NOTER = """#!/bin/bash
+echo "$(basename "$0") $*" >>{root}/notes/calls
+"""
+
+DATE = """#!/bin/bash
+# What New York's clock shows, as the installer asks for it.
+echo "{now}"
+"""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """``checkout`` is what is installed, ``root`` stands for ``/``."""
+
+    checkout: Path
+    root: Path
+    bin: Path
+
+    def install(self, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.checkout / "script" / "install.sh", "--root", self.root, *arguments],
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", "TZ": "Pacific/Auckland"},
+            cwd="/",
+            input=answer,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "etc/wsb-snake/wsb-snake.env"
+
+    def in_(self, name: str) -> Path:
+        """The release under the name ``current`` or ``previous``."""
+        return (self.root / "opt/wsb-snake" / name).resolve()
+
+    def calls(self) -> list[str]:
+        """What was asked of the machine since the last time, with the release in place then."""
+        notes = self.root / "notes/calls"
+        told = notes.read_text().splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return told
+
+    def runs(self) -> bool:
+        return (self.root / "notes/runs").exists()
+
+    def give_keys(self) -> None:
+        with self.settings.open("a") as file:
+            file.write("ALPACA_API_KEY=a-key\nALPACA_SECRET_KEY=a-secret\n")
+
+    def change(self, name: str) -> None:
+        """Make another version of the checkout, which holds the file ``name``."""
+        (self.checkout / "wsb_snake" / name).write_text("other\n")
+
+    def clock(self, day_and_time: str) -> None:
+        self._tool(self.bin / "date", DATE.format(now=day_and_time))
+
+    def _tool(self, place: Path, text: str) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(0o755)
+
+
+def stage(folder: Path) -> Staging:
+    """A small checkout and an empty machine, in the evening."""
+    made = Staging(folder / "a checkout", folder / "root", folder / "bin")
+    shutil.copytree(ROOT / "script", made.checkout / "script", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt", ".env.example", "main.py"):
+        shutil.copy(ROOT / name, made.checkout)
+    (made.checkout / "wsb_snake").mkdir()
+    (made.checkout / "wsb_snake/__init__.py").write_text("")
+    (made.root / "notes").mkdir(parents=True)
+    facts = {"root": made.root, "real": sys.executable}
+    made._tool(made.bin / "python3", PYTHON.format(**facts))
+    made._tool(made.root / "usr/bin/systemctl", SYSTEMCTL.format(**facts))
+    for tool in ("useradd", "userdel", "systemd-tmpfiles", "wsb-snake"):
+        made._tool(made.root / "usr/bin" / tool, NOTER.format(**facts))
+    made.clock("2:1830")
+    return made
+
+
+def mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)

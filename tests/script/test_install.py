@@ -1,0 +1,219 @@
+"""The installer, into a staging root: what is put where, what runs afterwards, and what stays."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.script.staging import Staging, mode, stage
+
+UNITS = {
+    *("wsb-snake.service", "wsb-snake-alert@.service", "wsb-snake-backup.service"),
+    *("wsb-snake-backup.timer", "wsb-snake-health.service", "wsb-snake-health.timer"),
+}
+TIMERS = "wsb-snake-backup.timer wsb-snake-health.timer"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Staging:
+    return stage(tmp_path)
+
+
+@pytest.fixture
+def running(machine: Staging) -> Staging:
+    """A machine on which the daemon runs, with a database of version 1."""
+    assert machine.install().returncode == 0
+    machine.give_keys()
+    done = machine.install()
+    assert done.returncode == 0 and machine.runs(), done.stderr
+    with closing(sqlite3.connect(machine.root / "var/lib/wsb-snake/wsb_snake.db")) as conn:
+        conn.execute("PRAGMA user_version = 1")
+    machine.calls()
+    return machine
+
+
+def words(calls: list[str]) -> list[str]:
+    """Calls without the release that was in place."""
+    return [call.partition(" [")[0] for call in calls]
+
+
+def version(machine: Staging) -> int:
+    with closing(sqlite3.connect(machine.root / "var/lib/wsb-snake/wsb_snake.db")) as conn:
+        found: int = conn.execute("PRAGMA user_version").fetchone()[0]
+        return found
+
+
+def test_a_first_installation_waits_for_the_keys(machine: Staging) -> None:
+    done = machine.install()
+    assert done.returncode == 0, done.stderr
+    assert "put your keys into" in done.stdout and not machine.runs()
+    assert {file.name for file in (machine.root / "etc/systemd/system").iterdir()} == UNITS
+    assert mode(machine.settings) == "0o600" and mode(machine.settings.parent) == "0o700"
+    assert mode(machine.root / "var/lib/wsb-snake") == mode(machine.root / "var/backups/wsb-snake") == "0o700"
+    assert machine.settings.read_text() == (machine.checkout / ".env.example").read_text()
+    assert (machine.in_("current") / ".venv/bin/python").exists()
+    assert mode(machine.root / "usr/local/bin/wsb-snake") == "0o755"
+    calls = words(machine.calls())
+    assert any(call.startswith("useradd --system") and call.endswith("wsb-snake") for call in calls)
+    assert not any("start" in call or "enable" in call for call in calls)
+
+
+def test_with_keys_the_second_run_starts_and_the_third_changes_nothing(machine: Staging) -> None:
+    machine.install()
+    machine.give_keys()
+    settings = machine.settings.read_text()
+    machine.calls()
+    assert machine.install().returncode == 0
+    calls = words(machine.calls())
+    assert calls[-3:] == [
+        f"systemctl enable --quiet wsb-snake.service {TIMERS}",
+        "systemctl start wsb-snake.service",
+        f"systemctl start {TIMERS}",
+    ]
+    release = machine.in_("current")
+    again = machine.install()
+    assert again.returncode == 0 and "runs already" in again.stdout
+    assert not any(word in call for call in words(machine.calls()) for word in (" stop ", " start "))
+    assert machine.in_("current") == release and machine.settings.read_text() == settings
+
+
+def test_the_settings_of_a_checkout_are_taken_over_and_read_by_nobody_else(machine: Staging) -> None:
+    (machine.checkout / ".env").write_text("ALPACA_API_KEY=marked\n")
+    assert machine.install().returncode == 0
+    assert machine.settings.read_text() == "ALPACA_API_KEY=marked\n"
+    assert mode(machine.settings) == "0o600" and machine.runs()
+    assert not [
+        file
+        for file in (machine.root / "opt").rglob("*")
+        if file.is_file() and not file.is_symlink() and "marked" in file.read_text(errors="replace")
+    ]
+
+
+def test_an_upgrade_stops_backs_up_changes_and_starts_in_that_order(running: Staging) -> None:
+    old = running.in_("current")
+    running.change("new")
+    done = running.install()
+    assert done.returncode == 0, done.stderr
+    new = running.in_("current")
+    assert new != old and (new / "wsb_snake/new").exists() and running.in_("previous") == old
+    acts = [call for call in running.calls() if " start " in call or " stop " in call]
+    assert acts == [
+        f"systemctl stop {TIMERS} wsb-snake.service [{old.name}]",
+        f"systemctl start wsb-snake-backup.service [{old.name}]",
+        f"systemctl start wsb-snake.service [{new.name}]",
+        f"systemctl start {TIMERS} [{new.name}]",
+    ]
+
+
+def test_two_versions_stay_and_older_ones_go(running: Staging) -> None:
+    for name in ("second", "third", "fourth"):
+        running.change(name)
+        assert running.install().returncode == 0
+    kept = {file.name for file in (running.root / "opt/wsb-snake/releases").iterdir()}
+    assert kept == {running.in_("current").name, running.in_("previous").name}
+
+
+def test_a_version_that_does_not_start_gives_way_to_the_old_one(running: Staging) -> None:
+    old = running.in_("current")
+    running.change("broken")
+    done = running.install()
+    assert done.returncode == 1 and "the old version runs again" in done.stderr
+    assert running.in_("current") == old and running.runs()
+    assert not any(call.startswith("wsb-snake restore") for call in running.calls())
+    assert version(running) == 1
+
+
+def test_a_migrated_database_goes_back_to_the_backup(running: Staging) -> None:
+    old = running.in_("current")
+    running.change("migrates")
+    running.change("broken")
+    done = running.install()
+    assert done.returncode == 1 and "entries are paused until wsb-snake resume" in done.stdout
+    assert running.in_("current") == old and running.runs()
+    backup = running.root / "var/backups/wsb-snake/wsb_snake_20261124_2330.db"
+    calls = words(running.calls())
+    assert calls.index(f"wsb-snake restore {backup}") < len(calls) - 1 - calls[::-1].index(
+        "systemctl start wsb-snake.service"
+    )
+
+
+def test_without_a_backup_nothing_is_changed(running: Staging) -> None:
+    old = running.in_("current")
+    (running.root / "notes/backup-fails").touch()
+    running.change("new")
+    done = running.install()
+    assert done.returncode == 1 and "the backup failed" in done.stderr
+    assert running.in_("current") == old and running.runs()
+
+
+def test_a_rollback_goes_back_to_the_version_before(running: Staging) -> None:
+    old = running.in_("current")
+    running.change("new")
+    running.install()
+    new = running.in_("current")
+    assert running.install("--rollback").returncode == 0
+    assert running.in_("current") == old and running.in_("previous") == new and running.runs()
+
+
+def test_there_is_nothing_to_roll_back_after_the_first(running: Staging) -> None:
+    done = running.install("--rollback")
+    assert done.returncode == 2 and running.runs()
+    assert done.stderr == "wsb-snake: there is no version to go back to\n"
+
+
+@pytest.mark.parametrize("now", ["1:0930", "5:1559", "3:1200"])
+def test_in_market_hours_it_asks_and_does_nothing_without_a_yes(running: Staging, now: str) -> None:
+    running.clock(now)
+    running.change("new")
+    old = running.in_("current")
+    done = running.install(answer="n\n")
+    assert done.returncode == 2 and "the market may be open" in done.stdout
+    assert running.in_("current") == old and not any(" stop " in call for call in running.calls())
+    assert running.install(answer="y\n").returncode == 0
+    assert running.in_("current") != old
+
+
+@pytest.mark.parametrize("now", ["1:0929", "5:1600", "6:1200", "7:1200"])
+def test_outside_market_hours_it_does_not_ask(running: Staging, now: str) -> None:
+    running.clock(now)
+    running.change("new")
+    done = running.install()
+    assert done.returncode == 0 and "WARNING" not in done.stdout
+
+
+def test_yes_warns_and_goes_on(running: Staging) -> None:
+    running.clock("2:1100")
+    running.change("new")
+    done = running.install("--yes")
+    assert done.returncode == 0 and "WARNING" in done.stdout
+
+
+def test_uninstalling_keeps_settings_data_and_backups(running: Staging) -> None:
+    assert running.install("--uninstall").returncode == 0
+    assert not running.runs() and not (running.root / "opt/wsb-snake").exists()
+    assert not list((running.root / "etc/systemd/system").iterdir())
+    assert not (running.root / "usr/local/bin/wsb-snake").exists()
+    assert running.settings.exists() and (running.root / "var/lib/wsb-snake/wsb_snake.db").exists()
+    assert running.install().returncode == 0 and running.runs()
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_a_purge_removes_everything_once_confirmed(running: Staging, sure: bool) -> None:
+    done = running.install("--uninstall", "--purge", answer="y\n" if sure else "\n")
+    assert done.returncode == (0 if sure else 2)
+    assert running.settings.exists() is not sure
+    assert (running.root / "var/lib/wsb-snake").exists() is not sure
+    assert running.runs() is not sure
+
+
+@pytest.mark.parametrize("wrong", [("--purge",), ("--what",)])
+def test_what_it_does_not_understand_changes_nothing(machine: Staging, wrong: tuple[str, ...]) -> None:
+    done = machine.install(*wrong)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert not (machine.root / "opt").exists()
+
+
+def test_help_shows_how_it_is_used(machine: Staging) -> None:
+    done = machine.install("--help")
+    assert done.returncode == 0 and "--uninstall" in done.stdout and "set -euo" not in done.stdout
