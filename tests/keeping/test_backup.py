@@ -25,7 +25,7 @@ from wsb_snake.core.process_lock import ProcessLock
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.meta import set_meta
-from wsb_snake.keeping import backup
+from wsb_snake.keeping import backup, copies
 from wsb_snake.keeping.backup import BackupFailed, back_up, backups_in
 from wsb_snake.keeping.copies import Contents, copy_database
 
@@ -100,6 +100,24 @@ def test_a_backup_beside_eight_writers_holds_all_that_was_committed_before(
     assert any(plain), "cp of the database alone kept everything, five times"
 
 
+def test_what_is_committed_while_the_copy_is_made_is_no_part_of_it(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = copies.contents_of
+
+    def counted(conn: sqlite3.Connection) -> Contents:
+        """Somebody writes between the count and the first page."""
+        found = real(conn)
+        if len(list(settings.backups.glob("*.db"))) == 0:
+            database.transact(partial(both, name=f"late {found.head}")).result(60)
+        return found
+
+    database.transact(partial(both, name="early")).result(60)
+    monkeypatch.setattr(copies, "contents_of", counted)
+    assert rows_in(back_up(settings, AT).path) == {"early"}
+    assert "late 1" in rows_in(settings.db_path)
+
+
 def plain_copies(settings: Settings, database: Database) -> list[str]:
     """What is wrong with ``cp`` of the database file just after a commit, five times; empty: nothing."""
     troubles = []
@@ -139,7 +157,9 @@ def test_a_backup_is_three_files_of_one_minute_for_their_owner_alone(
     assert json.loads(made.path.with_suffix(".json").read_text()) == {"battle_plan": ["be patient"]}
     told = made.path.with_suffix(".env")
     assert b"hush" not in b"".join(file.read_bytes() for file in settings.backups.iterdir())
+    assert "#ALPACA_SECRET_KEY=\n" in told.read_text()
     again = load(told)
+    assert (again.secrets(), again.backup_copy_command) == ((), None)
     assert (again.wsb_snake_max_positions, again.wsb_snake_learning) == (3, False)
     assert (again.wsb_snake_raise_limits, again.alpaca_account_number) == (True, "PA1")
     assert again.backups == settings.backups

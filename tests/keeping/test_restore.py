@@ -25,6 +25,7 @@ from wsb_snake.db.migrations import migrate
 from wsb_snake.db.schema import MIGRATIONS
 from wsb_snake.keeping import restore as module
 from wsb_snake.keeping.backup import back_up
+from wsb_snake.keeping.copies import TEMPORARY
 from wsb_snake.keeping.restore import Restored, RestoreRefused, restore
 
 AT = datetime(2026, 11, 24, 22, 30, tzinfo=UTC)
@@ -134,11 +135,17 @@ def test_while_the_daemon_runs_nothing_is_restored(settings: Settings, backup: P
     put_back(settings, backup)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "missing", "itself", "learnings", "foreign"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "spoilt", "text", "missing", "itself", "learnings", "foreign"]
+)
 def test_a_file_that_is_no_good_changes_nothing(settings: Settings, backup: Path, damage: str) -> None:
     file = backup
     if damage == "truncated":
         os.truncate(backup, backup.stat().st_size // 2)
+    elif damage == "spoilt":
+        with backup.open("r+b") as spoilt:
+            spoilt.seek(3 * 4096)
+            spoilt.write(b"\xff" * 4096)
     elif damage == "text":
         backup.write_text("This is no database, but it is long enough to be looked at.\n" * 20)
     elif damage == "missing":
@@ -156,6 +163,7 @@ def test_a_file_that_is_no_good_changes_nothing(settings: Settings, backup: Path
         put_back(settings, file)
     assert refusal.value.code == 1
     assert file.stem in str(refusal.value) and "\n" not in str(refusal.value)
+    assert TEMPORARY not in str(refusal.value)
     assert contents(settings.data_dir) == before
 
 

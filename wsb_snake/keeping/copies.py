@@ -76,7 +76,7 @@ def verify(file: Path, wanted: Contents | None = None) -> Contents:
         with get_connection(file) as conn:
             (word,) = conn.execute("PRAGMA integrity_check(1)").fetchone()
             if word != "ok":
-                raise CopyDamaged(f"{file.name} is damaged: {word}")
+                raise CopyDamaged(f"{file.name} is damaged: {' '.join(word.split())}")
             found = contents_of(conn)
             (given,) = conn.execute(
                 "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events'"

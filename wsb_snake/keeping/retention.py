@@ -15,7 +15,7 @@ from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.db.values import instant_text
 
-SLICE = 100
+SLICE = 50
 """Rows that one transaction removes: a few milliseconds, far below the 50 that the writer allows."""
 
 EVERY = timedelta(hours=20)
