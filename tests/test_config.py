@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from wsb_snake import config
-from wsb_snake.config import PROJECT_ROOT, ConfigError, Settings, is_loopback, load
+from wsb_snake.config import (
+    ALERT_KINDS,
+    NEVER_OFF,
+    PROJECT_ROOT,
+    ConfigError,
+    Settings,
+    is_loopback,
+    load,
+)
+from wsb_snake.core.events import EventKind
 
 LOOPBACK = {
     "ALPACA_TRADING_URL": "http://127.0.0.1:9001",
@@ -86,6 +95,10 @@ def test_a_blank_value_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"WSB_SNAKE_HTTP_PORT": ""}, "WSB_SNAKE_HTTP_PORT: .*valid integer"),
         ({"WSB_SNAKE_MAX_TRADE_DOLLARS": "-5"}, "WSB_SNAKE_MAX_TRADE_DOLLARS: .*greater than 0"),
         ({"WSB_SNAKE_MAX_TRADE_DOLLARS": "nan"}, "WSB_SNAKE_MAX_TRADE_DOLLARS: .*finite"),
+        ({"WSB_SNAKE_ALERTS": "fill=quiet"}, "WSB_SNAKE_ALERTS: fill is loud or silent or off, not 'quiet'"),
+        ({"WSB_SNAKE_ALERTS": "fills=off"}, "WSB_SNAKE_ALERTS: there is no alert 'fills'; name some of "),
+        ({"WSB_SNAKE_ALERTS": "fill"}, "WSB_SNAKE_ALERTS: fill is loud or silent or off, not ''"),
+        ({"WSB_SNAKE_ALERTS": "eod_not_flat=off"}, "WSB_SNAKE_ALERTS: eod_not_flat cannot be off"),
         ({"WSB_SNAKE_SCALP_STOP": "15"}, "WSB_SNAKE_SCALP_STOP: .*less than 1"),
         ({"ALPACA_LIVE_TRADING": "sure"}, "ALPACA_LIVE_TRADING: .*valid boolean"),
         ({"ALPACA_DATA_URL": ""}, "ALPACA_DATA_URL: not a URL that starts with https://"),
@@ -285,3 +298,15 @@ def test_passwords_in_addresses_and_in_the_copy_command_are_secrets() -> None:
     told = settings.secrets()
     assert {"owner:hush-one", "hush-one", "hush-two", "hush-three:there"} <= set(told)
     assert not {"copy", "{}", "rclone", ""} & set(told)
+
+
+def test_alerts_have_levels_of_the_owner_s() -> None:
+    settings = load(env_file=None, wsb_snake_alerts="fill=off, exit_sent=loud fill=silent")
+    assert settings.alert_levels == {"fill": "silent", "exit_sent": "loud"}
+    assert load(env_file=None).alert_levels == {}
+
+
+def test_the_kinds_of_alerts_are_those_of_the_journal() -> None:
+    quiet = {EventKind.SIGNAL, EventKind.ENTRY_REFUSED, EventKind.RECONCILED}  # which give no alert
+    assert {*ALERT_KINDS} == {kind.value for kind in set(EventKind) - quiet}
+    assert {*NEVER_OFF} < {*ALERT_KINDS}

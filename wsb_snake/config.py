@@ -36,6 +36,18 @@ TELLING = 6
 ENGINES = ("spy_scalper", "orchestrator", "institutional_scalper", "momentum_engine", "leaps_engine")
 
 
+ALERT_KINDS = (
+    *("started", "awake", "stopped", "entry_sent", "entry_ended", "fill", "position_opened"),
+    *("position_adopted", "exit_condition", "exit_sent", "exit_ended", "position_closed", "order_recovered"),
+    *("eod_ran", "eod_proven", "eod_proof_withdrawn", "eod_not_flat", "exercise_warning", "dne_taken"),
+    *("dne_refused", "paused", "resumed", "foreign_risk", "no_quote", "stranger", "error", "daily_report"),
+)
+ALERT_LEVELS = ("loud", "silent", "off")
+
+NEVER_OFF = ("stopped", "eod_ran", "eod_not_flat", "exercise_warning", "foreign_risk", "paused", "error")
+"""Whoever does not read these takes silence for safety."""
+
+
 class ConfigError(Exception):
     """A setting is missing or wrong; the text is one line for the owner."""
 
@@ -77,6 +89,19 @@ def _engine_list(text: str) -> str:
     if unknown:
         raise ValueError(f"there is no engine {unknown[0]!r}; name some of {', '.join(ENGINES)}")
     return " ".join(name for name in ENGINES if name in wanted)
+
+
+def _alert_levels(text: str) -> str:
+    """``kind=level`` with spaces or commas between; the later of two wins."""
+    for item in text.replace(",", " ").split():
+        kind, _, level = item.partition("=")
+        if kind not in ALERT_KINDS:
+            raise ValueError(f"there is no alert {kind!r}; name some of {', '.join(ALERT_KINDS)}")
+        if level not in ALERT_LEVELS:
+            raise ValueError(f"{kind} is {' or '.join(ALERT_LEVELS)}, not {level!r}")
+        if level == "off" and kind in NEVER_OFF:
+            raise ValueError(f"{kind} cannot be off; silent makes no sound")
+    return text
 
 
 def _command_line(secret: SecretStr | None) -> SecretStr | None:
@@ -124,6 +149,9 @@ class Settings(BaseSettings):
     telegram_chat_id: OptionalText = None
     telegram_user_id: OptionalText = None
     telegram_base_url: WebUrl = "https://api.telegram.org"
+    wsb_snake_alerts: Annotated[str, AfterValidator(_alert_levels)] = Field(
+        "", description="alerts that are louder or quieter than usual, as kind=loud, silent or off"
+    )
 
     wsb_snake_data_dir: Path = Path("wsb_snake_data")
     backup_dir: Path = Path("backups")
@@ -246,6 +274,12 @@ class Settings(BaseSettings):
     def engines(self) -> tuple[str, ...]:
         """The engines that are switched on."""
         return tuple(self.wsb_snake_engines.split())
+
+    @property
+    def alert_levels(self) -> dict[str, str]:
+        """``loud``, ``silent`` or ``off`` by kind of alert, where it isn't the usual level."""
+        items = self.wsb_snake_alerts.replace(",", " ").split()
+        return {kind: level for kind, _, level in (item.partition("=") for item in items)}
 
     @property
     def data_dir(self) -> Path:

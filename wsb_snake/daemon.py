@@ -110,7 +110,8 @@ class Daemon:
         self.outbox = outbox.Outbox(world.database, world.chat, world.lanes.clock)
         self._outcomes = Consumer(world.database, "outcomes", outcome_recorder.record)
         self._lessons = Consumer(world.database, learnt.CONSUMER, learnt.learn)
-        self._alerts = Consumer(world.database, "alerts", outbox.enqueue)
+        levels = world.settings.alert_levels
+        self._alerts = Consumer(world.database, "alerts", outbox.enqueue_at(levels))
         self._updates: deque[TradeUpdate | bool] = deque()
         self._quotes: deque[Quote | bool] = deque()
         self._subscribed: frozenset[str] = frozenset()

@@ -26,7 +26,7 @@ from wsb_snake.notifications.chat import (
     ChatUnavailable,
     ChatUncertain,
 )
-from wsb_snake.notifications.outbox import Outbox, OutboxState, enqueue, split_text
+from wsb_snake.notifications.outbox import Outbox, OutboxState, enqueue, enqueue_at, split_text
 from wsb_snake.notifications.telegram_bot import TelegramChat
 
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
@@ -123,6 +123,22 @@ def test_each_event_is_written_once_and_a_replay_leaves_no_gap(
     assert chat.taken[0] == "Error: a: d (11:00:00 ET) #1"
     assert states(database) == ["sent"] * 3
     assert outbox.pending() == 0
+
+
+def test_the_owner_s_levels_win_and_what_is_off_uses_up_no_number(
+    database: Database, outbox: Outbox, chat: ScriptedChat, clock: VirtualClock
+) -> None:
+    def write(conn: sqlite3.Connection) -> None:
+        for kind in (EventKind.RESUMED, EventKind.ERROR, EventKind.RESUMED, EventKind.PAUSED):
+            journal.append(conn, START, kind, {"what": "w", "detail": "d", "reason": "data"})
+
+    database.transact(write).result(10)
+    levels = enqueue_at({"resumed": "off", "error": "silent", "paused": "loud"})
+    journal.Consumer(database, "alerts", levels).catch_up()
+    drain(outbox, clock)
+    assert [text.rpartition(" ")[2] for text in chat.taken] == ["#1", "#2"]
+    assert chat.taken[0].startswith("Error: w") and chat.taken[1].startswith("Trading paused")
+    assert chat.silent == [True, False]
 
 
 def test_silence_follows_the_level(

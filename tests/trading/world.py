@@ -31,6 +31,7 @@ from wsb_snake.core.signals import Direction, ExitPlan, Signal, TradeIntent
 from wsb_snake.core.types import Contract, Quote
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
+from wsb_snake.notifications.chat import Chat
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.faults import NoFaults
 from wsb_snake.sim.orders import Intent, NewOrder, Side, SimOrder, TradeUpdateMessage
@@ -209,6 +210,7 @@ class World:
         self.errors: list[str] = []
         self.processes = 0
         self.streams_quotes = True
+        self.chat: Chat | None = None
 
     # one process
 
@@ -223,7 +225,7 @@ class World:
         luck = random.Random(f"{self.seed}:{self.processes}")
         self.daemon = daemon.Daemon(
             daemon.World(
-                self.settings, self.hub, self.database, self.broker, data, None, luck, self._on_error
+                self.settings, self.hub, self.database, self.broker, data, self.chat, luck, self._on_error
             ),
             alpaca_executor,
         )

@@ -11,9 +11,11 @@ States of a row: ``pending``, ``sending``, ``sent``, ``failed`` (the chat refuse
 import logging
 import sqlite3
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from wsb_snake.core.clock import Clock
 from wsb_snake.core.events import Event
@@ -47,16 +49,30 @@ STUCK = (
     "written no other alert is sent: ask /health or `python main.py status`, and free some space."
 )
 
+OFF = "off"
+USUAL: Mapping[str, str] = MappingProxyType({})
+
 log = logging.getLogger(__name__)
 
 
-def enqueue(conn: sqlite3.Connection, event: Event) -> None:
-    """Write the alerts of ``event``, unless they are there already.
+Enqueue = Callable[[sqlite3.Connection, Event], None]
+
+
+def enqueue_at(levels: Mapping[str, str]) -> Enqueue:
+    """``enqueue`` at the owner's ``levels`` (``loud``, ``silent`` or ``off``) by kind."""
+    return (lambda conn, event: enqueue(conn, event, levels)) if levels else enqueue
+
+
+def enqueue(conn: sqlite3.Connection, event: Event, levels: Mapping[str, str] = USUAL) -> None:
+    """Write the alerts of ``event``, unless they are there already or switched off.
 
     Not INSERT OR IGNORE: a row that it ignores uses up a number, and the owner counts on the numbers.
     """
     for index, alert in enumerate(alerts_for(event)):
-        row = (f"event:{event.seq}:{index}", instant_text(event.at), alert.kind, alert.level, alert.text)
+        level = levels.get(alert.kind, alert.level)
+        if level == OFF:
+            continue
+        row = (f"event:{event.seq}:{index}", instant_text(event.at), alert.kind, level, alert.text)
         conn.execute(
             "INSERT INTO alerts (dedupe_key, at, kind, level, text, state)"
             " SELECT ?1, ?2, ?3, ?4, ?5, 'pending'"
