@@ -29,7 +29,7 @@ from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.trading.book import Book
-from wsb_snake.trading.positions import Position, Watch
+from wsb_snake.trading.positions import Position, Watch, sold
 
 LANES = ThreadLanes(SystemClock())
 ID = position().position_id
@@ -247,6 +247,19 @@ def test_a_part_that_the_owner_sold_is_not_the_half_of_the_plan(held: Bench) -> 
     assert (held.position.state, held.position.half_sold) == (PositionState.OPEN, False)
 
 
+def test_the_half_that_sells_the_last_says_why_the_position_ended(held: Bench) -> None:
+    """Somebody sold the rest by hand while the order for the half was working."""
+    held.exits(2, reason=ExitReason.PARTIAL)
+    with held.book.change() as commit:
+        by_hand = sold(held.position, 2, money("3.00"))
+        commit.change.position(by_hand)
+        commit.change.close_if_sold(by_hand)
+    assert held.position.state is PositionState.OPEN
+    held.report(FILLED, 2, "3.00", "x-1")
+    (closed,) = held.events(EventKind.POSITION_CLOSED)
+    assert (closed["qty"], closed["reason"]) == (4, ExitReason.PARTIAL)
+
+
 def test_an_exit_that_was_given_up_and_filled_after_all_counts(held: Bench) -> None:
     name = held.exits(4)
     with held.book.change() as commit:
@@ -285,6 +298,7 @@ def test_a_closing_order_found_without_its_position_leaves_none_behind(
 # any order of reports
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_reports_in_any_order_sell_what_was_bought_and_close_once(

@@ -107,6 +107,22 @@ def test_a_wash_trade_refusal_is_tried_again_until_the_broker_takes_it(
         w.until(lambda: w.held() == 0, 40)
 
 
+def test_a_sale_refused_for_want_of_contracts_is_tried_again_for_what_the_broker_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has just sold some; the readings from before still show all of them."""
+    with world(tmp_path) as w:
+        position = w.open()
+        shown = w.do(w.broker.positions)
+        monkeypatch.setattr(w.broker, "positions", lambda: shown)
+        w.by_hand(SPY_CALL, "sell", position.qty - 1)
+        w.do(lambda: alpaca_executor.close_position(SPY_CALL))
+        w.until(lambda: len(w.broker.sent()) > 2, 10)
+        assert [ticket.qty for ticket in w.broker.sent()[1:3]] == [position.qty, 1]
+        w.until(lambda: w.held() == 0, 10)
+        monkeypatch.undo()
+
+
 def test_an_exit_stuck_in_its_cancel_is_told_each_minute_and_sells_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

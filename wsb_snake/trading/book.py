@@ -164,6 +164,8 @@ class Change:
         else:  # what was found gone and explained is not sold a second time
             beyond = qty - position.qty
             position = sold(position, min(qty, position.qty), price)
+            if position.qty == 0 and position.exit_reason is None:  # others sold what else there was
+                position = replace(position, exit_reason=ExitReason(new.reason))
             if beyond > 0 and new.reason == RECOVERED:
                 self._sold_beyond(position, beyond, price)
         self.position(position)

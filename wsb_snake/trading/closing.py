@@ -4,6 +4,7 @@ A claim is made under the book lock, so monitor, EOD, Telegram and HTTP can all 
 and exactly one order goes out. Once claimed it is sticky until the broker shows it gone.
 """
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -43,6 +44,9 @@ URGENT = frozenset(
     {ExitReason.STOP, ExitReason.CUTOFF, ExitReason.EOD, ExitReason.FLATTEN, ExitReason.RECOVERED}
 )
 """These go to market at the second try."""
+
+_AVAILABLE = re.compile(r"insufficient qty available .*available: ([0-9]+)")
+"""In the broker's refusal of a sale: what it would let us sell (Alpaca, code 40310000)."""
 
 MAX_BACK_OFF_S = 15.0
 BLOCKED_AT_MOST_S = 10.0
@@ -290,17 +294,27 @@ def _named_after(order: Order, position_id: str) -> bool:
 def sellable(desk: Desk, position: Position) -> int:
     """Contracts that the broker would let us sell: never more than it shows, once it has caught up and
     while it is read."""
+    most = min(position.qty, _left_to_sell(desk, position) or position.qty)
     reading = desk.pollers.positions.latest
     if reading is None or (desk.now() - reading.begun_at).total_seconds() > READING_SERVES_S:
-        return position.qty
+        return most
     ends = (
         o.ended_at for o in desk.book.view.orders if o.symbol == position.symbol and o.ended_at is not None
     )
     last = max(ends, default=position.opened_at)
     if reading.begun_at < max(last, position.opened_at) + timedelta(seconds=BROKER_LAG_S):
-        return position.qty
+        return most
     available = sum(int(p.qty_available) for p in reading.value if p.symbol == position.symbol)
     return min(position.qty, max(0, available))
+
+
+def _left_to_sell(desk: Desk, position: Position) -> int | None:
+    """Contracts that the broker's own word left us when it refused the newest closing order for want of
+    them: truer than a reading from before."""
+    tried = _tried(desk, position)
+    refused = tried[-1] if tried and tried[-1].status is OrderStatus.REJECTED else None
+    found = None if refused is None else _AVAILABLE.search(refused.note)
+    return None if found is None else int(found.group(1))
 
 
 def _tried(desk: Desk, position: Position) -> list[Order]:

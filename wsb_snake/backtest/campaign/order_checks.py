@@ -72,11 +72,13 @@ class OrderChecks:
             word in error.reason for word in ("insufficient qty", "uncovered")
         ):
             return
-        at = self._touched(ticket.symbol)
-        excused = at is not None and self._exchange.clock.now() - at <= OTHERS_LINGER
+        at, now = self._touched(ticket.symbol), self._exchange.clock.now()
+        excused = at is not None and now - at <= OTHERS_LINGER
         held_by_others = any(
-            order.side == "sell" and not order.client_order_id.startswith(OURS)
-            for order in self._exchange.orders(limit=500, symbols=frozenset({ticket.symbol}))
+            order.side == "sell"
+            and not order.client_order_id.startswith(OURS)
+            and (order.open or now - order.updated_at <= OTHERS_LINGER)
+            for order in self._exchange.orders("all", limit=500, symbols=frozenset({ticket.symbol}))
         )
         self._findings.check(
             Promise.NEVER_SHORT,
