@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import requests
 from tests.loopback import (
     Answer,
     Loopback,
+    Seen,
     closed_port,
     cut_short,
     hang,
@@ -81,6 +83,19 @@ def test_no_status_is_retried(status: int) -> None:
     with Loopback([reply({}, status), reply({})]) as server, session() as client:
         assert client.get(server.url).status_code == status
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 422, 500])
+def test_a_refusal_that_repeats_the_keys_is_read_without_them(status: int) -> None:
+    def repeat(seen: Seen, connection: socket.socket, closing: threading.Event) -> None:
+        reply({"message": f"you sent {seen.headers}"}, status)(seen, connection, closing)
+
+    with Loopback([repeat]) as server, session() as client:
+        client.headers.update({"APCA-API-KEY-ID": "PK-0123456789", "APCA-API-SECRET-KEY": "s/e+cret-0123456"})
+        told = client.get(server.url, headers={"Authorization": "Bearer tok-0123456"})
+    assert "you sent" in told.json()["message"]
+    assert not any(key in told.text for key in ("PK-0123", "cret-01", "tok-0123"))
+    assert "Bearer" in told.text
 
 
 def test_the_callers_own_timeout_does_not_lift_the_policy() -> None:

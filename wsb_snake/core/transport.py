@@ -33,6 +33,9 @@ from wsb_snake.core.lanes import Lanes
 
 BIG_BODY_BYTES = 64 * 1024
 MINUTE_S = 60.0
+BAD_REQUEST = 400
+SHORTEST_KEY = 8
+KEY_HEADERS = frozenset({"apca-api-key-id", "apca-api-secret-key", "authorization"})
 
 C = TypeVar("C")
 
@@ -193,7 +196,7 @@ class BoundedAdapter(HTTPAdapter):
             kwargs["timeout"] = (self._policy.connect_s, self._policy.read_s)
             response = super().send(request, *args, **kwargs)
             _ = response.content  # the body belongs to the exchange, and to its budget
-            return response
+            return _hushed(response, request)
 
     def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
         response = _Response(self._decode_lock)
@@ -230,7 +233,17 @@ class BoundedAdapter(HTTPAdapter):
         )
         response = self.build_response(request, raw)
         _ = response.content
-        return response
+        return _hushed(response, request)
+
+
+def _hushed(response: requests.Response, request: requests.PreparedRequest) -> requests.Response:
+    """A refusal without the keys that the request carried: some servers repeat what they were sent, and
+    the text of a refusal goes to the owner, the journal and the log."""
+    if response.status_code >= BAD_REQUEST:
+        shown = (value for name, value in request.headers.items() if name.lower() in KEY_HEADERS)
+        for key in (part for each in shown for part in each.split() if len(part) >= SHORTEST_KEY):
+            response._content = response.content.replace(key.encode(), b"***")
+    return response
 
 
 def never_left(error: requests.RequestException) -> bool:
