@@ -34,7 +34,7 @@ _PARTS_OF = {
     **dict.fromkeys(
         ("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunting"), "daemon"
     ),
-    **dict.fromkeys(("start_lane", "watchdog"), "main"),
+    **dict.fromkeys(("measuring", "start_lane", "watchdog"), "main"),
     "direct_flatten": "flatten",
 }
 """Modules that are one part of the house although they are no package."""

@@ -24,11 +24,13 @@ from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.health import Status, verdict
 from wsb_snake.core.lane_loop import LaneSpec, run_lane
 from wsb_snake.core.lanes import Flag, ThreadLanes
+from wsb_snake.core.metrics import Metrics
 from wsb_snake.core.process_lock import AlreadyRunning, LockUnavailable
 from wsb_snake.daemon import Daemon, World
 from wsb_snake.daemon_start import StartRefused, clock_for, directory_lock
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseClosed, DatabaseTooNew
+from wsb_snake.measuring import measured
 from wsb_snake.notifications.dead_man import EVERY_S, DeadMan
 from wsb_snake.owner import telegram
 from wsb_snake.owner.commands import Commands
@@ -36,6 +38,7 @@ from wsb_snake.owner.control import ControlError, ControlServer, ControlUnavaila
 from wsb_snake.owner.day_curve import EVERY as CURVE_EVERY
 from wsb_snake.owner.day_curve import DayCurve
 from wsb_snake.owner.log_tail import LogTail
+from wsb_snake.owner.metrics_page import JournalCount, metrics_routes
 from wsb_snake.owner.openapi import openapi_routes
 from wsb_snake.owner.telegram_lane import Inbound
 from wsb_snake.owner.web import WebError, WebServer, answers, create_app
@@ -55,6 +58,7 @@ SWITCH_INTERVAL_S = 0.0001
 
 LAST_WORDS_S = 5.0
 RENEW_EVERY_S = 60.0
+COUNT_EVERY_S = 15.0
 OUTBOX_LANES = ("journal", "telegram")
 
 log = logging.getLogger(__name__)
@@ -115,6 +119,7 @@ class _Process:
         self._renewed_at = -RENEW_EVERY_S
         self._database = Database(settings.db_path, self._lanes)
         self._curve = DayCurve()
+        self._metrics = Metrics()
         self._log_tail = LogTail(settings.secrets())
         logging.getLogger().addHandler(self._log_tail)
         stack.callback(logging.getLogger().removeHandler, self._log_tail)
@@ -168,6 +173,7 @@ class _Process:
             data_routes(books),
             why_routes(settings.db_path),
             openapi_routes(__version__, offered()),
+            metrics_routes(measured(daemon, self._metrics)),
         )
         app = create_app(daemon.facts, settings.wsb_snake_http_host, routes, more)
         web = WebServer(app, settings.wsb_snake_http_host, settings.wsb_snake_http_port)
@@ -204,6 +210,7 @@ class _Process:
         self._streams = streams
         lanes.spawn("start", self._start.run)
         lanes.spawn("day-curve", self._keep_curve)
+        lanes.spawn("metrics", self._keep_metrics)
         if self._inbound is not None:
             lanes.spawn("chat-in", self._inbound.run)
         if self._settings.wsb_snake_heartbeat_url is not None:
@@ -223,6 +230,13 @@ class _Process:
         """What the page draws of the day, also of hours in which nobody looks."""
         while not self._stopping.wait(CURVE_EVERY.total_seconds()):
             self._curve.note(self._daemon.facts())
+
+    def _keep_metrics(self) -> None:
+        """Counts go on, also where nobody scrapes for days."""
+        count = JournalCount(self._metrics, self._settings.db_path, self._daemon.started_at)
+        while not self._stopping.wait(COUNT_EVERY_S):
+            self._metrics.digest(alpaca_executor.desk.book.tape)
+            count.step()
 
     def _health_answers(self) -> bool:
         return self._web_port is not None and answers(self._settings.wsb_snake_http_host, self._web_port)

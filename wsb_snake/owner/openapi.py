@@ -40,6 +40,7 @@ def description(version: str, controls: Sequence[Control]) -> Json:
         "/health": {
             "get": _get("Whether all is well", schema=_object(_SHOWN), also={"503": "Unhealthy; same body"})
         },
+        "/metrics": {"get": _get("Counts, latencies and gauges for Prometheus", kind="text/plain")},
         "/api/openapi.json": {"get": _get("This document", schema=_object(("openapi", "paths")))},
         "/api/status": {"get": _get("Everything that is true now", schema=_object((*_SHOWN, "positions")))},
         "/api/live": {

@@ -16,6 +16,7 @@ from decimal import Decimal
 from wsb_snake.core.clock import Clock
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Lanes, Promise
+from wsb_snake.core.order_tape import Moved, OrderTape
 from wsb_snake.core.orders import (
     HELD,
     ExitReason,
@@ -303,6 +304,7 @@ class Book:
         self.orders: dict[str, Order] = {}
         self.view = BookView()
         self.last_event = ""
+        self.tape = OrderTape()
 
     def load(self, conn: sqlite3.Connection, since: datetime) -> None:
         """Take up what the database holds: all that isn't over, and what happened since ``since``."""
@@ -334,14 +336,17 @@ class Book:
                     self.last_event = f"{kind} {data.get('symbol') or data.get('ticker') or ''}".strip()
                 commit.promise = self._database.transact(commit.change.write, urgent=True)
                 self._publish()
+                for name, order in commit.change.orders.items():
+                    self.tape.put(Moved(before[1].get(name), order, commit.change.now))
 
     def sending(self, client_order_id: str) -> Order:
         """Note that the POST is under way. In memory only: after a crash PLANNED is looked up as well."""
         with self.lock:
-            order = self.orders[client_order_id]
-            order = replace(order, status=OrderStatus.SENDING, sent_at=self._clock.now())
+            planned, now = self.orders[client_order_id], self._clock.now()
+            order = replace(planned, status=OrderStatus.SENDING, sent_at=now)
             self.orders[client_order_id] = order
             self._publish()
+            self.tape.put(Moved(planned, order, now))
         return order
 
     def watch(self, position_id: str, watch: Watch) -> None:

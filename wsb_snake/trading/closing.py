@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wsb_snake.core.events import EventKind
+from wsb_snake.core.order_tape import Looked
 from wsb_snake.core.orders import (
     LIVE,
     ExitReason,
@@ -232,9 +233,14 @@ def _plan_exit(desk: Desk, position_id: str, free: int, attempt: int, quote: Quo
 
 
 def _note_durable(desk: Desk, order: Order | None, commit: Commit) -> None:
-    """Keep when the row of ``order`` is durable, for its send to wait for."""
-    if order is not None and commit.promise is not None:
+    """Keep when the row of ``order`` is durable, for its send to wait for, and what it was decided on."""
+    if order is None:
+        return
+    if commit.promise is not None:
         desk.durable[order.client_order_id] = commit.promise
+    looked_at = desk.quote_seen_at.get(order.symbol)
+    if looked_at is not None:
+        desk.book.tape.put(Looked(order.client_order_id, looked_at))
 
 
 def _add_exit(

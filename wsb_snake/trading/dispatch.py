@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.lanes import Promise
+from wsb_snake.core.order_tape import Waited
 from wsb_snake.core.orders import LIVE, UNSETTLED, Order, OrderStatus, Purpose, Report
 from wsb_snake.trading.book import Book
 from wsb_snake.trading.broker import (
@@ -84,8 +85,10 @@ def _due(desk: Desk, key: str) -> bool:
 
 def _send(desk: Desk, client_order_id: str, durable: Promise[None] | None) -> None:
     planned = desk.book.orders[client_order_id]
+    began = desk.clock.monotonic()
     if planned.status is not OrderStatus.PLANNED or not _may_go(desk, planned, durable):
         return
+    desk.book.tape.put(Waited(planned.purpose, desk.clock.monotonic() - began))
     order = desk.book.sending(client_order_id)
     try:
         found = desk.ports.broker.submit(OrderTicket.of(order))

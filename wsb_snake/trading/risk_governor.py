@@ -77,6 +77,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """What the day has taken of some limits so far: dollars and counts."""
+
+    day_dollars: Decimal
+    orders_minute: int
+    orders_day: int
+    positions: int
+
+
+def used(view: BookView, day_start: datetime, now: datetime) -> Used:
+    """As ``size`` counts it for the next entry."""
+    entries = _entries_since(view, day_start)
+    return Used(
+        day_dollars=sum((_spent(o) for o in entries), Decimal(0)),
+        orders_minute=_within_a_minute(entries, now),
+        orders_day=len(entries),
+        positions=len(view.held()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     reason: str
 
@@ -112,9 +133,7 @@ def size(
 
     ``account_at`` is when the account was read: what we ordered since is not in its buying power yet.
     """
-    entries = [
-        o for o in view.orders if o.purpose is Purpose.ENTRY and _counts(o) and o.created_at >= day_start
-    ]
+    entries = _entries_since(view, day_start)
     today = eastern_date(day_start)
     refusal = _by_count(intent, view, entries, limits, now) or _too_many_overnight(
         intent, view, limits, today
@@ -161,13 +180,21 @@ def _by_count(
         return Refused(f"{intent.contract.symbol} is already held")
     if len(entries) >= limits.orders_day:
         return Refused(f"{limits.orders_day} entry orders today, the limit")
-    minute_ago = now - timedelta(minutes=1)
-    if sum(1 for o in entries if o.created_at > minute_ago) >= limits.orders_minute:
+    if _within_a_minute(entries, now) >= limits.orders_minute:
         return Refused(f"{limits.orders_minute} entry orders within a minute, the limit")
     same = [p for p in view.positions if p.signal_id == intent.signal.signal_id]
     if len(same) >= limits.entries_per_signal:
         return Refused(f"signal {intent.signal.signal_id} was tried {len(same)} times today, the limit")
     return None
+
+
+def _entries_since(view: BookView, day_start: datetime) -> list[Order]:
+    return [o for o in view.orders if o.purpose is Purpose.ENTRY and _counts(o) and o.created_at >= day_start]
+
+
+def _within_a_minute(entries: list[Order], now: datetime) -> int:
+    minute_ago = now - timedelta(minutes=1)
+    return sum(1 for o in entries if o.created_at > minute_ago)
 
 
 def _counts(order: Order) -> bool:
