@@ -213,6 +213,8 @@ class _Process:
         lanes.spawn("metrics", self._keep_metrics)
         if self._inbound is not None:
             lanes.spawn("chat-in", self._inbound.run)
+        if self._chat is not None:
+            lanes.spawn("day-picture", partial(telegram.picture(daemon, self._chat).run, self._stopping))
         if self._settings.wsb_snake_heartbeat_url is not None:
             lanes.spawn("dead-man", partial(self._ping, DeadMan(self._settings.wsb_snake_heartbeat_url)))
 

@@ -11,6 +11,7 @@ from wsb_snake.notifications.chat import Conversation
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.strangers import Strangers
 from wsb_snake.owner.telegram_lane import Inbound
+from wsb_snake.owner.telegram_picture import DayPicture
 from wsb_snake.owner.telegram_reading import Reading, Sources, risk_text
 from wsb_snake.owner.telegram_talk import Owner, Parts, Talk
 from wsb_snake.trading.broker import Account
@@ -56,6 +57,12 @@ def talk_of(daemon: Daemon, commands: Commands, room: Conversation, owner: Owner
     clock = daemon.world.lanes.clock
     strangers = Strangers(database.transact, clock)
     return Talk(Parts(room, commands, Reading(sources), daemon.facts, owner, clock, strangers.came))
+
+
+def picture(daemon: Daemon, room: Conversation) -> DayPicture:
+    """What sends the picture of the day."""
+    lanes = daemon.world.lanes
+    return DayPicture(daemon.world.database, room, lambda: daemon.executor.desk.calendar, lanes.clock)
 
 
 def inbound(daemon: Daemon, commands: Commands, room: Conversation, around: Around) -> Inbound | None:
