@@ -10,7 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from wsb_snake import daemon_owner
@@ -24,7 +24,7 @@ from wsb_snake.core.heartbeats import Heartbeats
 from wsb_snake.core.lane_loop import NETWORK_S, LaneSpec
 from wsb_snake.core.lanes import Flag, Lanes, Promise
 from wsb_snake.core.types import Quote
-from wsb_snake.daemon_day import Day
+from wsb_snake.daemon_day import AWAKE_BEFORE_OPEN, Day
 from wsb_snake.daemon_facts import Sources, gather
 from wsb_snake.daemon_owner import CommandRefused
 from wsb_snake.daemon_start import check_account, judge_account, stamp_of, stamped, start_words, warnings_of
@@ -52,6 +52,7 @@ from wsb_snake.trading.pollers import Snapshot
 
 PIPELINE_EVERY = timedelta(minutes=10)
 GATHER_AGAIN = timedelta(seconds=15)
+PREPARE_AGAIN = timedelta(seconds=20)
 EOD_EVERY = timedelta(minutes=1)
 RETRY_S = 5.0
 HALT_EVERY = timedelta(seconds=10)
@@ -117,6 +118,7 @@ class Daemon:
         self._subscribed: frozenset[str] = frozenset()
         self._requests: deque[tuple[str, str | None, Promise[str]]] = deque()
         self._loaded = False
+        self._prepared: date | None = None  # the session for which the engines' history was fetched
         self._judged: Snapshot[Account] | None = None
         self.flags = {
             name: Flag(world.lanes, f"bell-{name}")
@@ -291,13 +293,21 @@ class Daemon:
         if session is None or now >= session.close:
             return now + timedelta(minutes=10)
         if now < session.open:
-            return session.open
+            return self._before_open(session, now)
         self.executor.run_eod_check("pipeline")
         if self.executor.desk.ready and self._hunt(self.hunt.gather, session, now) is not None:
             return self.executor.desk.now() + GATHER_AGAIN
         self.flags["scan"].set()
         due = self.hunt.next_pass(session, now, quick=False)
         return now + PIPELINE_EVERY if due is None else min(due, now + PIPELINE_EVERY)
+
+    def _before_open(self, session: Session, now: datetime) -> datetime:
+        """Once the day's names are known, what is of earlier sessions is fetched; when to come back."""
+        if self._prepared != session.day and self.hunt.prepare(session):
+            self._prepared = session.day
+        if self._prepared == session.day:
+            return session.open
+        return min(session.open, max(now + PREPARE_AGAIN, session.open - AWAKE_BEFORE_OPEN))
 
     def run_eod_check(self) -> datetime | None:
         """Every minute: is it past the time, and is flat proven?"""

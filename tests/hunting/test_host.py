@@ -1,6 +1,6 @@
 """The host: who is due, what each engine sees, what is remembered, what is closed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,28 @@ def test_each_engine_sees_what_it_asked_for_whoever_else_is_due(tmp_path: Path) 
         assert set(other.views[0].bars) == {"QQQ", "IWM"}
         assert other.views[0].daily == {}
         assert set(other.views[0].chains) == {"QQQ"}
+
+
+def test_what_is_of_earlier_sessions_is_fetched_before_the_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, datetime]] = []
+    with world(tmp_path, "08:00") as w:
+        slow = Scripted("leaps_engine", quick=False)
+        slow.wants = Needs(bars=frozenset({"SPY"}), daily=frozenset({"SPY"}), past=frozenset({"SPY"}))
+        w.daemon.hunt.strategies = (slow,)
+        for kind in ("daily_bars", "past_sessions", "bars"):
+            real = getattr(w.daemon.world.market, kind)
+
+            def noted(*arguments: Any, kind: str = kind, real: Any = real) -> Any:
+                asked.append((kind, w.clock.now()))
+                return real(*arguments)
+
+            monkeypatch.setattr(w.daemon.world.market, kind, noted)
+        w.to("09:29:59")
+        assert sorted(kind for kind, _ in asked) == ["daily_bars", "past_sessions"]
+        assert all(at < w.at("09:05") for _, at in asked)
+        assert slow.views == []
 
 
 def test_what_an_engine_remembers_is_there_after_a_restart_with_its_signals(tmp_path: Path) -> None:

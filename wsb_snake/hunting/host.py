@@ -78,6 +78,17 @@ class Host:
         """Ask for so much more confidence today, in every engine."""
         self._judge.bar_raised = points
 
+    def prepare(self, session: Session) -> bool:
+        """Before the open: fetch what is of earlier sessions, so that the first passes wait for little.
+
+        False while the day's names are not known.
+        """
+        if self.names_day != session.day:
+            return False
+        for lack in self._viewer.history(self._needs(self.strategies), session):
+            log.warning("before the open: %s", lack)
+        return True
+
     def scan(self, session: Session, now: datetime) -> bool:
         """Compute what is due: what was gathered, then the quick engines on bars fetched here.
 
@@ -107,21 +118,21 @@ class Host:
         return min(moments, default=None)
 
     def _fetch(self, session: Session, now: datetime, *, quick: bool) -> _Gathered | None:
-        listed = frozenset(self.names)
-        due = tuple(
-            (strategy, strategy.needs(listed))
-            for strategy in self.strategies
-            if strategy.quick is quick and self._due(strategy, session, now)
-        )
-        needs = reduce(or_, (wanted for _, wanted in due), Needs())
+        due = [s for s in self.strategies if s.quick is quick and self._due(s, session, now)]
+        needs = self._needs(due)
         if not needs.bars:
             return None
         look = self._viewer.look(needs, session, now)
-        for strategy, _ in due:  # only now: a pass that got no bars is tried again
+        for strategy in due:  # only now: a pass that got no bars is tried again
             self._passed[strategy.engine] = session.open, strategy.cadence.slot(now, session)
         for lack in look.lacks:
-            log.warning("%s: %s", ", ".join(strategy.engine for strategy, _ in due), lack)
-        return _Gathered(look, due)
+            log.warning("%s: %s", ", ".join(strategy.engine for strategy in due), lack)
+        return _Gathered(look, tuple((strategy, self._needs([strategy])) for strategy in due))
+
+    def _needs(self, strategies: Sequence[Strategy]) -> Needs:
+        """What they look at together."""
+        listed = frozenset(self.names)
+        return reduce(or_, (strategy.needs(listed) for strategy in strategies), Needs())
 
     def _due(self, strategy: Strategy, session: Session, now: datetime) -> bool:
         """Whether the present pass of ``strategy`` has not been made."""

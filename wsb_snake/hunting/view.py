@@ -131,14 +131,18 @@ class Viewer:
         )
         return Look(view, tuple(lacks), proxy)
 
-    def _questions(
-        self, needs: Needs, session: Session, now: datetime, found: _Found
-    ) -> Iterable[tuple[str, Callable[[], None]]]:
-        """One question a kind of data; each puts its answer into ``found``."""
-        market = self._market
+    def history(self, needs: Needs, session: Session) -> tuple[str, ...]:
+        """Fetch what is of earlier sessions, which the facade keeps for the day; what did not come."""
+        names = list(self._of_earlier(needs, session, _Found()))
+        answers = overlapped(self._lanes, [ask for _, ask in names])
+        told = zip(names, answers, strict=True)
+        return tuple(f"no {what}: {answer}" for (what, _), answer in told if isinstance(answer, DataError))
 
-        def bars() -> None:
-            found.bars = market.bars(sorted(needs.bars), session, now)
+    def _of_earlier(
+        self, needs: Needs, session: Session, found: _Found
+    ) -> Iterable[tuple[str, Callable[[], None]]]:
+        """The questions about earlier sessions."""
+        market = self._market
 
         def daily() -> None:
             last = self._calendar().previous_session(session.day).day
@@ -149,6 +153,20 @@ class Viewer:
         def past() -> None:
             found.past = market.past_sessions(sorted(needs.past), self._past(session))
 
+        if needs.daily:
+            yield "daily bars", daily
+        if needs.past:
+            yield "earlier sessions", past
+
+    def _questions(
+        self, needs: Needs, session: Session, now: datetime, found: _Found
+    ) -> Iterable[tuple[str, Callable[[], None]]]:
+        """One question a kind of data; each puts its answer into ``found``."""
+        market = self._market
+
+        def bars() -> None:
+            found.bars = market.bars(sorted(needs.bars), session, now)
+
         def news() -> None:
             since = self._calendar().previous_session(session.day).close
             found.news = market.news(sorted(needs.news), since, now)
@@ -157,10 +175,7 @@ class Viewer:
             found.vix = market.vix(now)
 
         yield "bars", bars
-        if needs.daily:
-            yield "daily bars", daily
-        if needs.past:
-            yield "earlier sessions", past
+        yield from self._of_earlier(needs, session, found)
         if needs.news:
             yield "news", news
         if needs.vix:
