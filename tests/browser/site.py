@@ -10,9 +10,12 @@ from tests.owner.test_commands import RecordingDesk
 from wsb_snake import __version__
 from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.health import Facts
+from wsb_snake.core.metrics import Metrics
+from wsb_snake.core.order_tape import OrderTape
 from wsb_snake.core.types import Bar
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.day_curve import DayCurve
+from wsb_snake.owner.metrics_page import Measured, metrics_routes
 from wsb_snake.owner.openapi import openapi_routes
 from wsb_snake.owner.web import WebServer, create_app
 from wsb_snake.owner.web_commands import command_routes, offered
@@ -52,6 +55,7 @@ class Site:
             data_routes(figures),
             why_routes(database),
             openapi_routes(__version__, offered()),
+            metrics_routes(Measured(Metrics(), OrderTape(), lambda: self.facts, dict, lambda: 0)),
         )
         routes = command_routes(commands, token, SystemClock().monotonic)
         self.app = create_app(lambda: self.facts, commands=routes, more=more)
