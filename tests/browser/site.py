@@ -44,6 +44,7 @@ class Site:
         bars: Callable[[str], tuple[Bar, ...]] = lambda _: (),
     ) -> None:
         self.facts = books.day() if facts is None else facts
+        self.folder = folder
         self.desk = RecordingDesk()
         database = books.database(folder / "page.db", trades)
         controls = () if token is None else offered()
