@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from pydantic import SecretStr
+
 from wsb_snake.config import Settings
 from wsb_snake.core.calendar import MarketCalendar, Session
 from wsb_snake.core.clock import eastern
@@ -238,7 +240,8 @@ def config(settings: Settings) -> str:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         text = "" if value is None else str(value)
-        secret = name.endswith(SECRET_ENDS) or "@" in text or any(each in text for each in hidden)
+        secret = isinstance(value, SecretStr) or name.endswith(SECRET_ENDS)
+        secret = secret or "@" in text or any(each in text for each in hidden)
         if secret:
             text = "(not set)" if value is None else "(set, not shown)"
         lines.append(f"{name.upper()}={text}")

@@ -1,0 +1,129 @@
+"""The thread that listens: what queued up is dropped, each update is heard once, trouble backs off."""
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.owner.test_telegram_talk import Room
+from wsb_snake.core.clock import Clock, VirtualClock
+from wsb_snake.core.hub import Hub
+from wsb_snake.core.lanes import Flag
+from wsb_snake.notifications.chat import ChatError, ChatFatal, ChatUncertain
+from wsb_snake.owner.telegram_lane import QUIET_S, Inbound
+from wsb_snake.owner.telegram_talk import Talk
+
+Answer = list[object] | ChatError
+
+
+@dataclass
+class Server(Room):
+    """Gives ``answers`` one after the other, then nothing after a wait."""
+
+    hub: Hub | None = None
+    answers: deque[Answer] = field(default_factory=deque)
+    asked: list[tuple[int, int]] = field(default_factory=list)
+
+    def updates(self, offset: int, hold_s: int) -> list[object]:
+        self.asked.append((offset, hold_s))
+        if self.answers:
+            answer = self.answers.popleft()
+            if isinstance(answer, ChatError):
+                raise answer
+            return answer
+        assert self.hub is not None
+        self.hub.sleep(hold_s)
+        return []
+
+
+class Heard(Talk):
+    """Keeps what it is handed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._own = clock
+        self.heard: list[object] = []
+        self.dropped: list[object] = []
+
+    @property
+    def clock(self) -> Clock:
+        return self._own
+
+    def hear(self, update: object) -> None:
+        self.heard.append(update)
+        if update == {"update_id": 13}:
+            raise RuntimeError("a defect")
+
+    def drop(self, updates: list[object]) -> None:
+        self.dropped += updates
+
+
+def number(*ids: int) -> list[object]:
+    return [{"update_id": each} for each in ids]
+
+
+@dataclass
+class Bench:
+    hub: Hub
+    server: Server
+    talk: Heard
+    errors: list[str]
+
+    def run(self, *answers: Answer, seconds: float = 60.0) -> None:
+        self.server.answers.extend(answers)
+        ends = self.hub.clock.monotonic() + seconds
+        self.hub.run(lambda: self.hub.clock.monotonic() >= ends)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    hub = Hub(VirtualClock(datetime(2026, 11, 23, 15, tzinfo=UTC)), 1)
+    server, talk, errors = Server(hub=hub), Heard(hub.clock), []
+    lane = Inbound(
+        server, talk, Flag(hub, "stop"), lambda _: None, lambda name, e: errors.append(f"{name} {e}")
+    )
+    hub.spawn("chat-in", lane.run)
+    return Bench(hub, server, talk, errors)
+
+
+def test_what_queued_up_is_dropped_page_by_page_and_confirmed(bench: Bench) -> None:
+    bench.run(number(7, 8), number(9), [], number(10))
+    assert (bench.talk.dropped, bench.talk.heard) == (number(7, 8, 9), number(10))
+    assert bench.server.asked[:5] == [(0, 0), (9, 0), (10, 0), (10, 25), (11, 25)]
+
+
+def test_an_update_is_heard_once_however_often_it_comes(bench: Bench) -> None:
+    bench.run([], number(1, 2), number(1, 2), number(2, 3), [{"no": "number"}, None, 5])
+    assert bench.talk.heard == number(1, 2, 3)
+
+
+def test_an_outage_backs_off_and_nothing_that_came_meanwhile_is_lost(bench: Bench) -> None:
+    trouble = [ChatUncertain("no answer")] * 6
+    bench.run([], *trouble, number(4), seconds=80)
+    assert bench.talk.heard == number(4)
+    assert len(bench.server.asked) < 12
+
+
+def test_a_start_without_the_chat_still_drops_what_came_before_it_is_back(bench: Bench) -> None:
+    bench.run(ChatFatal("bad token"), ChatUncertain("down"), number(1, 2), [], number(3), seconds=120)
+    assert (bench.talk.dropped, bench.talk.heard) == (number(1, 2), number(3))
+
+
+def test_a_defect_is_reported_and_the_next_is_heard(bench: Bench) -> None:
+    bench.run([], number(13), number(14), seconds=60)
+    assert bench.errors == ["chat-in a defect"]
+    assert bench.talk.heard == number(13, 14)
+
+
+def test_after_a_quiet_day_numbers_may_begin_anew(bench: Bench) -> None:
+    bench.run([], number(900), seconds=60)
+    bench.run(seconds=QUIET_S + 60)
+    bench.run(number(5))
+    assert bench.talk.heard == number(900, 5)
+
+
+def test_an_outage_is_logged_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        bench.run([], *[ChatUncertain("no answer")] * 5)
+    assert [r.message for r in caplog.records] == ["the chat cannot be heard: no answer"]

@@ -1,0 +1,73 @@
+"""What a tap will do, in words; and that it counts once, for 30 s."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.owner.sample import CALL, PUT, facts, position
+from wsb_snake.owner.commands import Verb
+from wsb_snake.owner.telegram_taps import LEFT, TOO_LATE, Question, Taps, words
+
+LATER = "SPY261218C00700000"
+HELD = facts(
+    positions=(
+        position(),
+        position(PUT, qty=5, bid=Decimal(0), mid=None, unrealised=None),
+        replace(position(LATER), origin="foreign_later", bid=None),
+        position("IWM261123C00200000", qty=0, state="entering"),
+    )
+)
+FLATTEN = Question(Verb.FLATTEN, "all")
+
+
+@pytest.mark.parametrize(
+    ("question", "named", "left_out", "last"),
+    [
+        (FLATTEN, (CALL, PUT, LATER), ("IWM",), "about $260.00; 7 contracts have no bid, or no quote yet."),
+        (Question(Verb.FLATTEN, "0dte"), (CALL, PUT), (LATER, "IWM"), "about $260.00; 5 contracts"),
+        (Question(Verb.EOD, None), (CALL, PUT, "only what is due"), (LATER,), "about $260.00; 5 contracts"),
+        (Question(Verb.CLOSE, CALL), (CALL,), (PUT, LATER), "At the bid that is about $260.00."),
+        (Question(Verb.CLOSE, "IWM"), (), (CALL, PUT), "At present there is nothing of that."),
+        (Question(Verb.ADOPT, f"{LATER} scalp"), (LATER, "scalp"), (CALL, "At the bid"), "Tap within 30 s."),
+        (Question(Verb.DNE, CALL), (CALL, "cannot be taken back"), (PUT,), "Tap within 30 s."),
+        (Question(Verb.CANCEL, None), ("every open entry",), (CALL,), "Tap within 30 s."),
+    ],
+)
+def test_the_question_says_exactly_what_would_be_done(
+    question: Question, named: tuple[str, ...], left_out: tuple[str, ...], last: str
+) -> None:
+    told = words(HELD, question)
+    assert told.startswith(f"/{question.verb}") and told.endswith("Tap within 30 s.")
+    assert all(piece in told for piece in named)
+    assert not any(piece in told.partition("\n")[2] for piece in left_out)
+    assert last in told
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_button_works_once_and_for_thirty_seconds() -> None:
+    clock = Clock()
+    taps = Taps(clock)
+    do_it, leave = taps.ask(FLATTEN)
+    assert len(do_it.data) <= 64 and do_it.data != leave.data
+    assert taps.tapped(do_it.data) == (FLATTEN, "")
+    assert taps.tapped(do_it.data) == (None, TOO_LATE)
+    do_it, leave = taps.ask(FLATTEN)
+    assert taps.tapped(leave.data) == (None, LEFT)
+    assert taps.tapped(do_it.data) == (None, TOO_LATE)
+    do_it, _ = taps.ask(FLATTEN)
+    clock.now += 30.0
+    assert taps.tapped(do_it.data) == (None, TOO_LATE)
+
+
+def test_the_newest_questions_stay_when_there_are_many() -> None:
+    taps = Taps(Clock())
+    asked = [taps.ask(FLATTEN)[0] for _ in range(100)]
+    assert taps.tapped(asked[0].data) == (None, TOO_LATE)
+    assert taps.tapped(asked[-1].data) == (FLATTEN, "")
