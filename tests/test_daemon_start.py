@@ -6,7 +6,7 @@ import pytest
 
 from wsb_snake import config, daemon_start
 from wsb_snake.core.process_lock import AlreadyRunning
-from wsb_snake.daemon_start import account_lock
+from wsb_snake.daemon_start import account_lock, warnings_of
 
 
 def settings(folder: Path) -> config.Settings:
@@ -32,3 +32,15 @@ def test_the_lock_of_an_account_is_the_same_for_a_service_and_a_shell(
     service.release()
     shell.acquire()
     shell.release()
+
+
+@pytest.mark.parametrize(
+    ("chat", "user", "unheard"),
+    [("-1001", None, True), ("@mine", None, True), ("-1001", "5", False), ("5", None, False)],
+)
+def test_a_group_without_the_owner_s_own_number_is_warned_of(
+    chat: str, user: str | None, unheard: bool
+) -> None:
+    settings = config.load(env_file=None, telegram_chat_id=chat, telegram_user_id=user)
+    told = [text for text in warnings_of(settings, chat=True) if "TELEGRAM_USER_ID" in text]
+    assert bool(told) is unheard

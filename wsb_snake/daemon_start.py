@@ -189,6 +189,9 @@ def warnings_of(settings: Settings, *, chat: bool) -> tuple[str, ...]:
         found.append("limits may exceed the defaults (WSB_SNAKE_RAISE_LIMITS=yes)")
     if not chat:
         found.append("no Telegram token: alerts stay in the database")
+    group = (settings.telegram_chat_id or "").startswith(("-", "@"))
+    if chat and group and settings.telegram_user_id is None:
+        found.append("the chat is a group and TELEGRAM_USER_ID is not set: no command is heard from it")
     if settings.polygon_api_key is None:
         found.append("no Polygon key: no fail-over for market data")
     if settings.alpaca_option_feed == "indicative":

@@ -149,7 +149,7 @@ def _exercise(data: Data) -> Words:
         state = f"is out of the money now and would expire worthless. Should it end in the money: {meaning}"
     return LOUD, (
         f"Exercise warning: {lot(data)} {state}. The executor goes on closing; only a do-not-exercise "
-        "instruction at Alpaca prevents an exercise."
+        f"instruction at Alpaca prevents an exercise: /dne {data['symbol']} and a tap give it."
     )
 
 
