@@ -48,6 +48,18 @@ def test_a_traded_signal_is_told_from_what_was_seen_to_what_it_made(day: World) 
         assert piece in text
 
 
+def test_components_are_told_each_in_a_line(day: World) -> None:
+    figures = {"ignition_points": 30.0, "ignition.velocity": 0.0113, "ignition.velocity_points": 35}
+    text = json.dumps({**figures, "surge.vwap": 7.5})
+    day.do(
+        day.database.transact(lambda conn: conn.execute("UPDATE signals SET evidence = ?", (text,))).result
+    )
+    lines = why_text(why(day.database.path, "AAPL")).splitlines()
+    assert "  gave: ignition +30" in lines
+    assert "    ignition: velocity 0.0113 (+35)" in lines
+    assert "    surge: vwap 7.5" in lines
+
+
 def test_a_signal_that_was_not_traded_says_why_and_what_it_missed(day: World) -> None:
     (told,) = why(day.database.path, " aapl ").told
     assert told.verdict == "watched"

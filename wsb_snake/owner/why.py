@@ -173,10 +173,13 @@ def _lines(reason: Reason) -> list[str]:
         f"  {reason.at_et} ET: {reason.engine} saw {reason.setup} in {reason.ticker}, {reason.direction} at "
         f"${reason.price:,.2f}, confidence {reason.confidence:g}",
     ]
-    if reason.seen:
-        lines.append("  saw: " + ", ".join(f"{name} {value:.6g}" for name, value in reason.seen.items()))
-    if reason.gave:
-        lines.append("  gave: " + ", ".join(f"{name} {value:+g}" for name, value in _rounded(reason.gave)))
+    seen = {name: value for name, value in reason.seen.items() if "." not in name}
+    gave = {name: value for name, value in reason.gave.items() if "." not in name}
+    if seen:
+        lines.append("  saw: " + ", ".join(f"{name} {value:.6g}" for name, value in seen.items()))
+    if gave:
+        lines.append("  gave: " + ", ".join(f"{name} {round(value, 1):+g}" for name, value in gave.items()))
+    lines += [f"    {part}: {', '.join(figures)}" for part, figures in _parts(reason).items()]
     words = reason.learnt.get("words") or "; ".join(
         str(_mapping(each).get("why", "")) for each in reason.learnt.get("boosts", ())
     )
@@ -192,8 +195,16 @@ def _lines(reason: Reason) -> list[str]:
     return lines
 
 
-def _rounded(given: Mapping[str, float]) -> list[tuple[str, float]]:
-    return [(name, round(value, 1)) for name, value in given.items()]
+def _parts(reason: Reason) -> dict[str, list[str]]:
+    """What each component looked at, and in brackets what it gave: names are ``component.figure``."""
+    parts: dict[str, list[str]] = {}
+    for name in dict.fromkeys((*reason.seen, *reason.gave)):
+        part, dot, figure = name.partition(".")
+        if dot:
+            value = f" {reason.seen[name]:.6g}" if name in reason.seen else ""
+            given = f" ({round(reason.gave[name], 1):+g})" if reason.gave.get(name) else ""
+            parts.setdefault(part, []).append(f"{figure}{value}{given}")
+    return parts
 
 
 def _evidence(text: str) -> dict[str, Any]:
