@@ -67,7 +67,8 @@ def tend(executor: AlpacaExecutor) -> None:
 def _pause(executor: AlpacaExecutor, minutes: str | None) -> str:
     desk = executor.desk
     until = None if minutes is None else desk.now() + timedelta(minutes=int(minutes))
-    held = desk.pauses.hold("manual", "paused by the owner", until)
+    ends = "" if until is None else f" until {eastern(until):%Y-%m-%d %H:%M} ET"
+    held = desk.pauses.hold("manual", f"paused by the owner{ends}", until)
     if held.until is None:
         what = "paused until you send resume" if until is None else "already paused until you send resume"
     else:

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from tests.owner.test_telegram_talk import CHAT, ME, Room
+from tests.owner.room import CHAT, ME, Room
 from tests.sim.bench import AAPL_CALL, SPY_CALL
 from tests.trading.world import World
 from wsb_snake.core.clock import eastern

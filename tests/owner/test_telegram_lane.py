@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.owner.test_telegram_talk import Room
+from tests.owner.room import Room
 from wsb_snake.core.clock import Clock, VirtualClock
 from wsb_snake.core.hub import Hub
 from wsb_snake.core.lanes import Flag

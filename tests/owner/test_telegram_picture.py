@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.owner.books import LOST, TUESDAY, WON
-from tests.owner.test_telegram_talk import Room
+from tests.owner.room import Room
 from tests.source_rules import ROOT, imports, package
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import SystemClock, VirtualClock

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.pair import Pair, ended, pair, until
-from tests.process.venue import Venue, venue
+from tests.process.venue import MORNING, Venue, venue
 from tests.sim.bench import SPY_CALL, SPY_LATER
 from wsb_snake.owner.telegram_commands import COMMANDS
 from wsb_snake.sim.orders import NewOrder
@@ -60,11 +60,12 @@ class Phone:
 
 
 @contextmanager
-def phone(tmp_path: Path) -> Iterator[Phone]:
-    with venue() as room, pair(tmp_path) as processes:
+def phone(tmp_path: Path, start_at: str = MORNING) -> Iterator[Phone]:
+    with venue(start_at) as room, pair(tmp_path) as processes:
         processes.environment.update(room.environment)
-        for symbol, qty in ((SPY_CALL, 3), (SPY_LATER, 2)):
-            room.exchange.place(NewOrder(symbol, "buy", qty, "market", None))
+        if start_at == MORNING:
+            for symbol, qty in ((SPY_CALL, 3), (SPY_LATER, 2)):
+                room.exchange.place(NewOrder(symbol, "buy", qty, "market", None))
         yield Phone(room, processes)
 
 
@@ -114,6 +115,18 @@ def test_flatten_by_two_taps_and_no_tap_counts_twice(tmp_path: Path) -> None:
         assert "Nothing was done" in p.tap(everything, p.button(everything, "Do it"))
         assert p.room.held() == {SPY_LATER: 2}
         assert p.room.telegram.edits[-1].reply_markup is None
+
+
+def test_the_report_after_the_close_comes_with_its_picture(tmp_path: Path) -> None:
+    with phone(tmp_path, "2026-11-23T16:14:50-05:00") as p:
+        p.daemon.run()
+        p.alerted("Daily report 2026-11-23: no trade.")
+        p.alerted("Mon 23 Nov 2026: 0 trades, $0.00 after fees")
+        texts = [m.text for m in p.seen()]
+        report = next(n for n, text in enumerate(texts) if text.startswith("Daily report"))
+        picture = next(n for n, text in enumerate(texts) if text.startswith("Mon 23 Nov 2026"))
+        assert report < picture
+        assert "Next session: Tuesday 24 Nov, 09:30-16:00 ET, EOD at 15:55 ET." in texts[report]
 
 
 def test_what_queued_up_while_the_daemon_was_down_is_dropped_and_told(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ class Button:
 class Conversation(Protocol):
     """The same chat both ways, plain text. Each method takes a bounded time and may raise any ChatError."""
 
+    def listen(self) -> None:
+        """Have updates come to whoever asks for them, whatever was set before."""
+        ...
+
     def updates(self, offset: int, hold_s: int) -> list[object]:
         """What people did from update ``offset`` on, raw; waits ``hold_s`` seconds for the first."""
         ...

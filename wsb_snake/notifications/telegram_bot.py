@@ -109,6 +109,10 @@ class TelegramChat:
         """See ``Chat.send``; callable from any thread."""
         self._call(self._send(text, silent))
 
+    def listen(self) -> None:
+        """See ``Conversation.listen``: a webhook that somebody set keeps every update to itself."""
+        self._call(self._bot.delete_webhook())
+
     def updates(self, offset: int, hold_s: int) -> list[object]:
         """See ``Conversation.updates``; an answer of another form counts as none."""
         url = f"{self._updates_url}?offset={offset}&timeout={hold_s}"

@@ -75,6 +75,7 @@ class Inbound:
 
     def _begin(self) -> None:
         """Drop what queued up while nobody listened; nothing of that is done."""
+        self._room.listen()
         queued: list[object] = []
         while len(queued) < MOST_DROPPED:
             more = self._fresh(self._room.updates(self._offset, 0))

@@ -1,0 +1,77 @@
+"""A chat in memory, and a phone that types and taps in it."""
+
+from dataclasses import dataclass, field
+
+from tests.trading.world import World
+from wsb_snake.core.lanes import Flag
+from wsb_snake.notifications.chat import Button, ChatUncertain
+from wsb_snake.owner.commands import Commands
+from wsb_snake.owner.telegram import Around, talk_of
+from wsb_snake.owner.telegram_talk import Owner, Talk
+
+ME, CHAT = 4242, 4242
+
+
+@dataclass
+class Room:
+    """Keeps what is said; ``down`` loses it."""
+
+    said: list[tuple[str, tuple[Button, ...]]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    rewritten: list[str] = field(default_factory=list)
+    down: bool = False
+
+    def listen(self) -> None:
+        """Nothing was set before."""
+
+    def updates(self, offset: int, hold_s: int) -> list[object]:
+        return []
+
+    def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
+        if self.down:
+            raise ChatUncertain("down")
+        assert 0 < len(text) <= 4096
+        self.said.append((text, buttons))
+
+    def answer_tap(self, tap_id: str, text: str) -> None:
+        self.shown.append(text)
+
+    def rewrite(self, message_id: int, text: str) -> None:
+        self.rewritten.append(text)
+
+    def picture(self, png: bytes, caption: str) -> None:
+        """Not looked at."""
+
+    def offer(self, commands: tuple[tuple[str, str], ...]) -> None:
+        """Not looked at."""
+
+
+class Phone:
+    """Types and taps on behalf of the owner, or of somebody else."""
+
+    def __init__(self, w: World) -> None:
+        self.w = w
+        self.room = Room()
+        around = Around(lambda n: ["a line"] * n, Flag(w.hub, "never"), lambda *_: None)
+        self.talk: Talk = talk_of(
+            w.daemon, Commands(w.daemon, w.daemon.facts), self.room, Owner(CHAT, ME), around
+        )
+
+    def hear(self, update: object) -> None:
+        self.w.do(lambda: self.talk.hear(update))
+
+    def type(self, text: str, user: int = ME, chat: int = CHAT, late_s: int = 0) -> str:
+        """What is answered to ``text``; empty when nothing is."""
+        before = len(self.room.said)
+        at = int(self.w.clock.now().timestamp()) - late_s
+        self.hear({"message": {"chat": {"id": chat}, "from": {"id": user}, "date": at, "text": text}})
+        return "\n".join(said for said, _ in self.room.said[before:])
+
+    def buttons(self) -> dict[str, str]:
+        return {button.label: button.data for button in self.room.said[-1][1]}
+
+    def tap(self, data: str, user: int = ME, chat: int = CHAT) -> str:
+        before = len(self.room.shown)
+        message = {"chat": {"id": chat}, "message_id": 9}
+        self.hear({"callback_query": {"id": "t", "from": {"id": user}, "message": message, "data": data}})
+        return "\n".join(self.room.shown[before:])
