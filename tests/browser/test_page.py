@@ -1,8 +1,10 @@
 """The page in a real browser: it lives without a reload, asks twice before it changes anything, and stays
 on this machine."""
 
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +89,33 @@ def test_it_lives_without_a_reload(browser: "Browser", serve: Serve) -> None:
         seen.wait("document.querySelector('#proof').textContent.includes('proven for today')")
         assert "No position is open" in seen.text("#position-list")
         assert seen.page.evaluate("window.stayed")
+
+
+def test_the_day_is_drawn_with_entries_and_exits(browser: "Browser", serve: Serve) -> None:
+    with window(browser, loaded(serve)) as seen:
+        seen.open()
+        assert seen.page.locator("#curve canvas").count() > 0
+        assert seen.page.locator("#price canvas").count() > 0
+        assert seen.page.locator("#today .none").count() == 0
+        assert seen.text("#curve-now") == "+$269.46"
+        assert re.fullmatch(r"SPY: \d+ entries, \d+ exits", seen.text("#price-says"))
+        seen.page.select_option("#symbol", "QQQ")
+        seen.wait("document.querySelector('#price .none') !== null")
+        assert "No minute of QQQ" in seen.text("#price .none")
+        assert seen.text("#price-says").startswith("QQQ: ")
+        seen.page.select_option("#symbol", "SPY")
+        seen.wait("document.querySelector('#price .none') === null")
+        assert seen.wrong == []
+
+
+def test_a_position_by_other_rules_says_so(browser: "Browser", serve: Serve) -> None:
+    (one,) = books.holding(1)
+    site = serve(facts=books.day(positions=(replace(one, stop_price=None, target_price=None),)))
+    with window(browser, site) as seen:
+        seen.open()
+        assert "no fixed stop or target" in seen.text(".pos")
+        assert seen.page.locator(".pos .track").is_hidden()
+        assert seen.text(".pos .pnl") == "−$16.00"
 
 
 def test_a_daemon_that_is_gone_is_told_and_comes_back(browser: "Browser", serve: Serve) -> None:

@@ -103,9 +103,10 @@ def test_controls_are_those_that_are_offered() -> None:
     assert told == [{"verb": "close", "confirmed": True}]
 
 
-def test_a_label_leaves_what_is_no_option() -> None:
-    assert label("SPY261123P00600500") == "SPY 600.5 put 23 Nov"
-    assert label("SPY") == "SPY"
+def test_a_label_names_a_far_year_and_leaves_what_is_no_option() -> None:
+    assert label("SPY261123P00600500", NOW.date()) == "SPY 600.5 put 23 Nov"
+    assert label("SLV280121C00060000", NOW.date()) == "SLV 60 call 21 Jan 2028"
+    assert label("SPY", NOW.date()) == "SPY"
 
 
 def test_the_day_is_new_yorks() -> None:

@@ -34,21 +34,20 @@ def seconds(minutes: float) -> int:
 
 def test_without_points_in_memory_the_curve_is_what_was_closed_and_ends_now(conn: Connection) -> None:
     closed = ledger.trades(conn, TUESDAY, TUESDAY)
-    assert curve(tuesday(), closed, ()) == [
-        (seconds(0), 0.0),
-        (seconds(40), 39.80),
-        (seconds(60), 24.70),
-        (seconds(120), 24.70),
-    ]
+    told = curve(tuesday(now=NOW + timedelta(seconds=7)), closed, ())
+    assert [moment for moment, _ in told] == [*(seconds(n) for n in range(121)), seconds(120) + 7]
+    steps = {0: 0.0, 39: 0.0, 40: 39.80, 59: 39.80, 60: 24.70, 120: 24.70}
+    assert {minute: told[minute][1] for minute in steps} == steps
+    assert told[-1][1] == 24.70
 
 
 def test_points_in_memory_go_before_what_was_closed_beside_them(conn: Connection) -> None:
     kept = DayCurve()
     kept.note(tuesday(now=OPEN + timedelta(minutes=50), day_pnl=Decimal("30")))
-    kept.note(tuesday(now=OPEN + timedelta(minutes=90), day_pnl=Decimal("20")))
+    kept.note(tuesday(now=OPEN + timedelta(minutes=90, seconds=5), day_pnl=Decimal("20")))
     told = curve(tuesday(), ledger.trades(conn, TUESDAY, TUESDAY), kept.points(TUESDAY))
-    assert told[1:4] == [(seconds(40), 39.80), (seconds(50), 30.0), (seconds(90), 20.0)]
-    assert [moment for moment, _ in told] == sorted({moment for moment, _ in told}), "each moment once"
+    steps = {39: 0.0, 40: 39.80, 49: 39.80, 50: 30.0, 60: 30.0, 90: 30.0, 91: 20.0, 119: 20.0, 120: 24.70}
+    assert {minute: told[minute][1] for minute in steps} == steps
 
 
 def test_before_the_open_there_is_no_curve_and_after_the_close_it_stands_still() -> None:

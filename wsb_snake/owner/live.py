@@ -40,7 +40,7 @@ class Control:
 
 def live_json(facts: Facts, controls: tuple[Control, ...]) -> Json:
     """``status_json`` with the banner, the countdown, distances and controls that the page shows."""
-    today = None if facts.session is None else facts.session.day
+    today = eastern(facts.now).date()
     return {
         **status_json(facts),
         "banner": asdict(banner(facts)),
@@ -116,22 +116,23 @@ def _sign(name: str, age_s: float | None, limit_s: float, *, counts: bool) -> Js
     }
 
 
-def label(symbol: str) -> str:
-    """``SPY 600 call 23 Nov``; what is no option symbol is left as it is."""
+def label(symbol: str, day: date) -> str:
+    """``SPY 600 call 23 Nov``, with the year where it is not that of ``day``; a share is left as it is."""
     try:
         contract = parse(symbol)
     except SymbolError:
         return symbol
     strike = format(contract.strike.normalize(), "f")
-    return f"{contract.underlying} {strike} {contract.right.name.lower()} {contract.expiry:%-d %b}"
+    year = "" if contract.expiry.year == day.year else f" {contract.expiry.year}"
+    return f"{contract.underlying} {strike} {contract.right.name.lower()} {contract.expiry:%-d %b}{year}"
 
 
-def _names(position: PositionFacts, today: date | None) -> Json:
+def _names(position: PositionFacts, today: date) -> Json:
     try:
         expires_today = parse(position.symbol).expiry == today
     except SymbolError:
         expires_today = False
-    return {"label": label(position.symbol), "expires_today": expires_today}
+    return {"label": label(position.symbol, today), "expires_today": expires_today}
 
 
 def _distances(position: PositionFacts) -> Json:

@@ -1,5 +1,7 @@
 """The day as a picture: its result over time, and a price with the entries and exits; pure functions."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -14,6 +16,7 @@ from wsb_snake.owner.live import label
 from wsb_snake.owner.status import Json, price
 
 FIRST_SYMBOL = "SPY"
+MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,15 @@ def today_json(
 
 
 def curve(facts: Facts, closed: tuple[Trade, ...], known: tuple[DayPoint, ...]) -> list[tuple[int, float]]:
-    """What was closed before the first known point, then the known points: a restart leaves no gap."""
+    """The result at each full minute since the open, and now.
+
+    Before the first known point it is what was closed until then: a restart leaves no gap.
+    """
     session = facts.session
     if session is None or facts.now < session.open:
         return []
-    points = {_seconds(session.open): 0.0}
+    opened, end = _seconds(session.open), _seconds(min(facts.now, session.close))
+    points = {opened: 0.0}
     total = Decimal(0)
     for trade in reversed(closed):
         total += trade.net_pnl
@@ -65,8 +72,10 @@ def curve(facts: Facts, closed: tuple[Trade, ...], known: tuple[DayPoint, ...]) 
             points[_seconds(trade.closed_at)] = float(total)
     points.update((_seconds(point.at), float(point.pnl)) for point in known)
     if facts.day_pnl is not None:
-        points[max(_seconds(min(facts.now, session.close)), *points)] = float(facts.day_pnl)
-    return sorted(points.items())
+        points[end] = float(facts.day_pnl)
+    told = sorted(points.items())
+    moments = sorted({*range(opened, end, MINUTE), end})
+    return [(moment, told[bisect_right(told, (moment, math.inf)) - 1][1]) for moment in moments]
 
 
 def marks(facts: Facts, closed: tuple[Trade, ...], symbol: str) -> list[Mark]:
@@ -75,13 +84,13 @@ def marks(facts: Facts, closed: tuple[Trade, ...], symbol: str) -> list[Mark]:
     found = [mark for trade in closed if trade.underlying == symbol for mark in _of_trade(trade, day)]
     for position in facts.positions:
         if position.underlying == symbol and position.qty > 0 and eastern_date(position.opened_at) == day:
-            bought = f"{position.qty} × {label(position.symbol)} bought at {price(position.entry_price)}"
+            bought = f"{position.qty} × {label(position.symbol, day)} bought at {price(position.entry_price)}"
             found.append(Mark(_seconds(position.opened_at), "entry", bought, None))
     return sorted(found, key=lambda mark: (mark.t, mark.kind, mark.text))
 
 
 def _of_trade(trade: Trade, day: date) -> Iterable[Mark]:
-    what = f"{trade.qty} × {label(trade.symbol)}"
+    what = f"{trade.qty} × {label(trade.symbol, day)}"
     if eastern_date(trade.opened_at) == day:
         yield Mark(_seconds(trade.opened_at), "entry", f"{what} bought at {price(trade.entry_price)}", None)
     sold = f"{what} sold at {price(trade.exit_price)}: {trade.exit_reason}"

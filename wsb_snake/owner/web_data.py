@@ -176,7 +176,7 @@ def _trade(trade: Trade) -> Json:
         "engine": trade.engine,
         "setup": trade.setup,
         "symbol": trade.symbol,
-        "label": label(trade.symbol),
+        "label": label(trade.symbol, eastern_date(trade.closed_at)),
         "ticker": trade.underlying,
         "opened_et": f"{eastern(trade.opened_at):%Y-%m-%d %H:%M:%S}",
         "closed_et": f"{eastern(trade.closed_at):%Y-%m-%d %H:%M:%S}",

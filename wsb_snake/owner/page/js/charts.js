@@ -1,6 +1,6 @@
 // Today's result and a price with entries and exits, drawn by TradingView's Lightweight Charts.
 import { byId, choices, el, none, say, whenChanged } from "./dom.js";
-import { dollars, easternClock, tone } from "./format.js";
+import { dollars, easternClock, plural, tone } from "./format.js";
 
 const LIBRARY = "/page/vendor/lightweight-charts-5.2.1.mjs";
 const LABELLED = 10;
@@ -77,11 +77,8 @@ const drawCurve = whenChanged((points) => {
 });
 
 const drawPrice = whenChanged((symbol, bars, marks) => {
-  const count = (kind, one, more) => {
-    const found = marks.filter((mark) => mark.kind === kind).length;
-    return `${found} ${found === 1 ? one : more}`;
-  };
-  const title = `${symbol}: ${count("entry", "entry", "entries")}, ${count("exit", "exit", "exits")}`;
+  const count = (kind) => marks.filter((mark) => mark.kind === kind).length;
+  const title = `${symbol}: ${plural(count("entry"), "entry", "entries")}, ${plural(count("exit"), "exit")}`;
   say(byId("price-says"), title);
   if (emptied("price", !bars.length, `No minute of ${symbol} is in memory today.`)) return;
   const price = made("price", (into) => {

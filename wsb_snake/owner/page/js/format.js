@@ -47,6 +47,11 @@ export const easternClock = (seconds) => clock.format(new Date(seconds * 1000));
 /** The clock of `YYYY-MM-DD HH:MM:SS` or with a `T`. */
 export const timeOf = (text) => (known(text) ? text.slice(11, 16) : DASH);
 
+/** `names` as words, without those that are empty. */
+export const listed = (between, ...names) => names.filter(Boolean).map(words).join(between);
+
+export const plural = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
+
 export const words = (name) => String(name).replaceAll("_", " ");
 
 /** `24 Nov` of `YYYY-MM-DD…`. */

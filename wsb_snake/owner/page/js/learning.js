@@ -1,7 +1,7 @@
 // What was learnt: how much each component counts, how the hours have done, and engines by exit.
 import { read } from "./ask.js";
 import { byId, el, none, table, whenChanged } from "./dom.js";
-import { dollars, percent, signed, tone, words } from "./format.js";
+import { dollars, percent, signed, tone, words, listed } from "./format.js";
 
 /** Read and show; what it gives back tells the filters of the trades what there is. */
 export async function showLearning() {
@@ -19,7 +19,7 @@ const draw = whenChanged(({ weights, cells, cells_in_all: inAll, performance }) 
   fill("cells", cells, "No hour has a trade yet.", [
     { title: "Engine and setup", cell: ({ cell }) => {
       const [engine, setup, hour, part] = cell.split("|");
-      return [`${words(engine)}, ${words(setup ?? "")}`, el("small", {}, `${hour ?? ""}h ${words(part ?? "")}`)];
+      return [listed(", ", engine, setup), el("small", {}, `${hour ?? ""}h ${words(part ?? "")}`)];
     } },
     { title: "Trades", num: true, cell: (c) => String(c.trades) },
     { title: "Mean R", num: true, cell: (c) => el("b", { class: tone(c.mean_r) }, signed(c.mean_r, 2)) },
@@ -27,7 +27,8 @@ const draw = whenChanged(({ weights, cells, cells_in_all: inAll, performance }) 
   if (cells.length < inAll) byId("cells").append(el("p", { class: "dim" }, `and ${inAll - cells.length} with fewer trades`));
   fill("performance", performance, "No trade was closed yet.", [
     { title: "Engine and setup", cell: (p) => [
-      words(p.engine), el("small", {}, words(p.setup), el("span", { class: "narrow" }, ` · ${words(p.exit_reason)}`))] },
+      words(p.engine), el("small", { class: "wide" }, words(p.setup)),
+      el("small", { class: "narrow" }, listed(" · ", p.setup, p.exit_reason))] },
     { title: "Exit", wide: true, cell: (p) => words(p.exit_reason) },
     { title: "Trades", num: true, cell: (p) => [String(p.trades), el("small", {}, percent(p.wins / p.trades))] },
     { title: "Net", num: true, cell: (p) => [

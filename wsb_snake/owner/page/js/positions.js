@@ -62,20 +62,22 @@ function fill({ node, part }, position, close) {
   part.pnl.className = `pnl ${tone(position.unrealised) ?? ""}`;
   say(part.change, signed(position.pnl_pct, 1, " %"));
   fillTrack(part, position);
+  part.low.parentElement.hidden = position.stop_price === null && position.target_price === null;
   const stop = position.stop_price === null ? "no stop" : `stop ${price(position.stop_price)}`;
   const target = position.target_price === null ? "no target" : `target ${price(position.target_price)}`;
   say(part.low, position.to_stop_pct === null ? stop : `${stop} (${signed(position.to_stop_pct, 1, " %")})`);
   say(part.high, position.to_target_pct === null ? target : `${target} (${signed(position.to_target_pct, 1, " %")})`);
   say(part.quote, `${price(position.bid)} / ${price(position.ask)}, paid ${price(position.entry_price)}`);
   const until = position.time_exit_et ? `out by ${timeOf(position.time_exit_et)}` : "no time limit";
-  say(part.until, `since ${timeOf(position.opened_et)}, ${until}`);
+  const rules = position.stop_price === null && position.target_price === null ? ", no fixed stop or target" : "";
+  say(part.until, `since ${timeOf(position.opened_et)}, ${until}${rules}`);
   if (close !== null && !part.do.firstChild) {
     part.do.append(el("button", { class: "small danger", type: "button", onclick: () => close(position.symbol) }, "Close"));
   } else if (close === null) part.do.replaceChildren();
 }
 
 function fillTrack(part, { place, entry_place: entry }) {
-  part.track.style.visibility = place === null || entry === null ? "hidden" : "visible";
+  part.track.hidden = place === null || entry === null;
   if (place === null || entry === null) return;
   part.reach.className = place >= entry ? "gain" : "loss";
   part.reach.style.left = `${Math.min(place, entry) * 100}%`;

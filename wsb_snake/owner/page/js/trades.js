@@ -2,7 +2,7 @@
 import { read } from "./ask.js";
 import { explained } from "./decisions.js";
 import { byId, choices, el, none, table, whenChanged } from "./dom.js";
-import { dayOf, dollars, percent, price, signed, span, tone, words } from "./format.js";
+import { dayOf, dollars, percent, plural, price, signed, span, tone, words } from "./format.js";
 import { opening } from "./opening.js";
 
 const FEW = 100;
@@ -36,7 +36,7 @@ export function wireTrades(again) {
 
 const showSum = whenChanged((sum, more, first, last) => {
   const parts = [
-    `${more ? "The newest " : ""}${sum.trades} trades from ${first} to ${last}`,
+    `${more ? "The newest " : ""}${plural(sum.trades, "trade")} from ${first} to ${last}`,
     `${sum.wins} won (${percent(sum.win_rate)})`,
     `average ${signed(sum.mean_r, 2, " R")}`,
     `fees ${dollars(sum.fees)}`,
