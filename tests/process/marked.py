@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from tests.process.venue import LiveMarket, _keep_time
+from tests.sim.bench import AAPL_LATER
 from wsb_snake.core.clock import ShiftedClock
 from wsb_snake.sim.alpaca_api import AlpacaApi
 from wsb_snake.sim.api import ApiReply, ApiRequest
@@ -110,6 +112,7 @@ def marked_exchange(marks: Marks, start_at: str) -> Iterator[MarkedExchange]:
     """Serve until the block ends; ``environment`` plants every mark."""
     clock = ShiftedClock(datetime.fromisoformat(start_at))
     exchange = Exchange(clock, LiveMarket(), 7, Rules(partial_fill_chance=0, fill_beats_cancel_chance=0))
+    exchange.hold(AAPL_LATER, 1, Decimal("1.02"))  # what is held is asked for often
     alpaca = Alpaca(exchange, marks["ALPACA_API_KEY"], marks["ALPACA_SECRET_KEY"])
     polygon = Polygon(exchange, marks["POLYGON_API_KEY"])
     telegram = Telegram(f"4242:{marks['TELEGRAM_BOT_TOKEN']}", clock)
