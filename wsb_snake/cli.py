@@ -15,6 +15,7 @@ from types import FrameType
 
 from wsb_snake import __version__
 from wsb_snake.config import ConfigError, Settings, load
+from wsb_snake.core import memory
 from wsb_snake.core.clock import SystemClock, eastern
 from wsb_snake.core.health import Facts
 from wsb_snake.core.redaction import Redactor
@@ -176,6 +177,7 @@ def _add_service(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _run(_: argparse.Namespace) -> int:
     settings = load()
     settings.require_keys()
+    memory.hold()
     from wsb_snake.main import run  # only this command needs the vendors' clients
 
     return run(settings)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from wsb_snake.collectors.alpaca_data import AlpacaData, OptionQuoteStream
 from wsb_snake.collectors.market_data import MarketData
-from wsb_snake.collectors.polygon_data import PolygonData
 from wsb_snake.config import Settings
 from wsb_snake.core.lanes import Lanes
 from wsb_snake.core.transport import Handler, Policy, Transport
@@ -46,6 +45,8 @@ def connect_market(settings: Settings, lanes: Lanes, handler: Handler | None = N
     )
     polygon = None
     if settings.polygon_api_key is not None:
+        from wsb_snake.collectors.polygon_data import PolygonData  # heavy, and of no use without a key
+
         polygon = PolygonData(
             settings.polygon_api_key.get_secret_value(),
             settings.polygon_base_url,
