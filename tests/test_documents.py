@@ -37,7 +37,10 @@ def test_the_architecture_names_every_part_of_the_house() -> None:
     assert [part for part in sorted(parts) if part not in text] == []
 
 
-WORDS = "run demo exchange campaign noise-area status report why halt resume cancel flatten close eod dne backup restore"
+WORDS = (
+    "run demo exchange campaign noise-area status report why halt resume cancel"
+    " flatten close eod dne backup restore doctor"
+)
 
 
 @pytest.mark.parametrize("word", WORDS.split())

@@ -9,7 +9,7 @@ import pytest
 from tests.process.pair import clean_environment, free_port
 from tests.sim.serving import served
 from tests.source_rules import ROOT
-from wsb_snake.owner.failure_alert import BACKUP, DAEMON, HEALTH, failure_text
+from wsb_snake.owner.failure_alert import BACKUP, DAEMON, HEALTH, failure_text, told_at_its_stop
 
 ENDED = {"MONITOR_SERVICE_RESULT": "exit-code", "MONITOR_EXIT_STATUS": "1"}
 
@@ -24,9 +24,10 @@ ENDED = {"MONITOR_SERVICE_RESULT": "exit-code", "MONITOR_EXIT_STATUS": "1"}
             ("failed (watchdog) on vps", "starts it again", "watched by nobody", "unwell"),
         ),
         (DAEMON, "signal", {}, ("failed (signal)", "flatten --direct")),
-        ("wsb-snake", "", ENDED, ("wsb-snake.service failed (exit-code 1)", "starts it again")),
-        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "2"}, ("Not started again: bad configuration",)),
-        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "4"}, ("Not started again: the broker refuses it",)),
+        (DAEMON, "", {}, ("wsb-snake.service failed on vps. It does not run",)),
+        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "2"}, ("It does not run: bad configuration",)),
+        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "4"}, ("It does not run: the broker refuses it",)),
+        (DAEMON, "", ENDED | {"MONITOR_EXIT_STATUS": "243"}, ("failed (exit-code 243)", "flatten --direct")),
         (BACKUP, "", ENDED, ("Trading is not affected", "journalctl -u wsb-snake-backup -n 50")),
         (HEALTH, "", ENDED | {"MONITOR_EXIT_STATUS": "2"}, ("Now: unwell",)),
     ],
@@ -37,6 +38,24 @@ def test_it_says_what_happened_what_it_means_and_where_to_look(
     text = failure_text(unit, result, told, "vps", "unwell")
     for each in (*words, "Look: journalctl -u "):
         assert each in text
+
+
+@pytest.mark.parametrize(
+    ("unit", "result", "status", "told"),
+    [
+        (DAEMON, "watchdog", "9", True),
+        (DAEMON, "exit-code", "1", True),
+        (DAEMON, "exit-code", "2", False),
+        (DAEMON, "exit-code", "243", False),
+        (DAEMON, "resources", "", False),
+        (DAEMON, "", "", False),
+        (HEALTH, "exit-code", "1", False),
+    ],
+)
+def test_what_was_told_when_the_daemon_stopped_is_not_told_twice(
+    unit: str, result: str, status: str, told: bool
+) -> None:
+    assert told_at_its_stop(unit, {"MONITOR_SERVICE_RESULT": result, "MONITOR_EXIT_STATUS": status}) is told
 
 
 def test_it_goes_out_with_a_bad_configuration_and_no_database(tmp_path: Path) -> None:
@@ -69,7 +88,7 @@ def test_it_goes_out_with_a_bad_configuration_and_no_database(tmp_path: Path) ->
         alert = done["alert-failure wsb-snake.service"]
         assert (alert.returncode, alert.stdout, alert.stderr) == (0, "", "")
         (message,) = world.telegram.messages
-        assert "Not started again: bad configuration" in message.text
+        assert "It does not run: bad configuration" in message.text
 
 
 def test_an_alert_that_reaches_nobody_says_so(tmp_path: Path) -> None:

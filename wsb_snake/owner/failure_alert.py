@@ -21,6 +21,10 @@ DAEMON, BACKUP, HEALTH = "wsb-snake.service", "wsb-snake-backup.service", "wsb-s
 GIVEN_UP = MappingProxyType(
     {"2": "bad configuration", "3": "another daemon runs already", "4": "the broker refuses it"}
 )
+AT_EACH_STOP = frozenset({"watchdog", "signal", "core-dump", "timeout", "oom-kill"})
+SYSTEMDS_OWN = 200
+"""From this exit status on, systemd itself could not start the unit."""
+
 CLOSE = "`wsb-snake flatten --direct` closes what expires today without it"
 
 
@@ -33,7 +37,13 @@ class _Telegram(BaseSettings):
 
 
 def alert_failure(unit: str) -> str | None:
-    """Tell the owner that ``unit`` failed (``UNIT`` or ``UNIT:RESULT``); why he was not told, or None."""
+    """Tell the owner that ``unit`` failed; why he was not told, or None.
+
+    ``UNIT:RESULT`` is told each time that the daemon stops and is started again, ``UNIT`` by OnFailure=.
+    """
+    name, _, result = unit.partition(":")
+    if not result and told_at_its_stop(name, os.environ):
+        return None
     env_file = settings_file()
     settings = chat_settings(env_file)
     if settings.telegram_bot_token is None or settings.telegram_chat_id is None:
@@ -57,23 +67,33 @@ def chat_settings(env_file: Path) -> Settings:
     )
 
 
+def told_at_its_stop(unit: str, told: Mapping[str, str]) -> bool:
+    """Whether the same end was told when the daemon stopped: systemd from 254 on has OnFailure= speak also
+    of what it starts again. ``told`` are systemd's variables."""
+    result, status = told.get("MONITOR_SERVICE_RESULT", ""), told.get("MONITOR_EXIT_STATUS", "")
+    ran = result == "exit-code" and status.isdigit() and int(status) < SYSTEMDS_OWN
+    return unit == DAEMON and (result in AT_EACH_STOP or (ran and status not in GIVEN_UP))
+
+
 def failure_text(unit: str, result: str, told: Mapping[str, str], host: str, health: str) -> str:
-    """``told`` are the variables of systemd: how the unit ended, unless ``result`` says so. Pure."""
-    unit = unit if "." in unit else f"{unit}.service"
+    """``result`` is given for a daemon that is started again; else ``told``, the variables of systemd from
+    251 on, may say how the unit ended. Pure."""
+    again = bool(result)
     result = result or told.get("MONITOR_SERVICE_RESULT", "")
-    status = told.get("MONITOR_EXIT_STATUS", "")
-    how = f" ({result}{f' {status}' if status and result == 'exit-code' else ''})" if result else ""
+    status = told.get("MONITOR_EXIT_STATUS", "") if result == "exit-code" else ""
+    how = f" ({' '.join(filter(None, (result, status)))})" if result else ""
     journal = f"Look: journalctl -u {unit.removesuffix('.service')} -n 50"
     head = f"{unit} failed{how} on {host}."
-    if unit == DAEMON and (why := GIVEN_UP.get(status)) and result == "exit-code":
-        return (
-            f"{head} Not started again: {why}. Open positions are watched by nobody until it runs; {CLOSE}. "
-            f"{journal}"
-        )
-    if unit == DAEMON:
+    if unit == DAEMON and again:
         return (
             f"{head} systemd starts it again; until it runs open positions are watched by nobody, and "
             f"{CLOSE}. Now: {health}. {journal}"
+        )
+    if unit == DAEMON:
+        why = GIVEN_UP.get(status, "what is wrong is in the journal")
+        return (
+            f"{head} It does not run: {why}. Open positions are watched by nobody until it runs; {CLOSE}. "
+            f"{journal}"
         )
     if unit == BACKUP:
         return f"{head} Trading is not affected; the last good backup stays. {journal}"
