@@ -106,14 +106,15 @@ def test_an_outage_backs_off_and_nothing_that_came_meanwhile_is_lost(bench: Benc
 
 
 def test_a_start_without_the_chat_still_drops_what_came_before_it_is_back(bench: Bench) -> None:
-    bench.run(ChatFatal("bad token"), ChatUncertain("down"), number(1, 2), [], number(3), seconds=120)
+    lost = ChatUncertain("down")
+    bench.run(ChatFatal("bad token"), lost, number(1), lost, number(2), [], number(3), seconds=120)
     assert (bench.talk.dropped, bench.talk.heard) == (number(1, 2), number(3))
 
 
 def test_a_defect_is_reported_and_the_next_is_heard(bench: Bench) -> None:
-    bench.run([], number(13), number(14), seconds=60)
+    bench.run([], number(12, 13, 14), number(15), seconds=60)
     assert bench.errors == ["chat-in a defect"]
-    assert bench.talk.heard == number(13, 14)
+    assert bench.talk.heard == number(12, 13, 14, 15)
 
 
 def test_after_a_quiet_day_numbers_may_begin_anew(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Listens to the chat in a thread of its own: a chat that hangs holds up this thread and nothing else."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from wsb_snake.core.lanes import Flag
@@ -40,6 +41,8 @@ class Inbound:
         self._beat = beat
         self._report = report
         self._offset = 0
+        self._queued: list[object] = []
+        self._waiting: deque[object] = deque()
         self._heard_at = talk.clock.monotonic()
         self._listening = False
         self._back_off = BACK_OFF_S[0]
@@ -61,31 +64,32 @@ class Inbound:
         """Hear what came, waiting up to HOLD_S for it. Raises ChatError."""
         if not self._listening:
             self._begin()
-        updates = self._fresh(self._room.updates(self._offset, HOLD_S))
-        self._works()
+        if not self._waiting:
+            self._waiting.extend(self._fresh(self._room.updates(self._offset, HOLD_S)))
+            self._works()
+            self._note_silence()
+        while self._waiting and not self._stopping.is_set():  # the next process drops the rest and says so
+            self._talk.hear(self._waiting.popleft())
+
+    def _note_silence(self) -> None:
         now = self._talk.clock.monotonic()
-        if updates:
+        if self._waiting:
             self._heard_at = now
         elif now - self._heard_at > QUIET_S:
             self._offset, self._heard_at = 0, now
-        for update in updates:
-            if self._stopping.is_set():  # the next process drops it and says so
-                return
-            self._talk.hear(update)
 
     def _begin(self) -> None:
         """Drop what queued up while nobody listened; nothing of that is done."""
         self._room.listen()
-        queued: list[object] = []
-        while len(queued) < MOST_DROPPED:
+        while len(self._queued) < MOST_DROPPED:
             more = self._fresh(self._room.updates(self._offset, 0))
             if not more:
                 break
-            queued += more
+            self._queued += more  # kept, should the chat fail before the next page
         self._listening = True
-        if queued:
-            log.warning("%d updates came while the daemon was not listening; none is done", len(queued))
-            self._talk.drop(queued)
+        if self._queued:
+            log.warning("%d updates came while nobody was listening; none is done", len(self._queued))
+            self._talk.drop(self._queued)
         try:
             self._room.offer(tuple((each.name, each.does) for each in COMMANDS))
         except ChatError as error:

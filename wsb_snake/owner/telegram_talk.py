@@ -109,6 +109,7 @@ class Talk:
         elif asked.command.confirmed:
             self._ask(asked.command.verb, asked)
         else:
+            log.info("asked for in the chat: %s %s", asked.command.verb, asked.argument or "")
             self._say(self._parts.commands.run(asked.command.verb, asked.argument).text)
 
     def _late(self, at: int, verb: Verb) -> bool:
@@ -132,8 +133,8 @@ class Talk:
             self._answer_tap(event, instead)
             self._rewrite(event, instead)
             return
+        log.info("confirmed by a tap: %s %s", question.verb, question.argument or "")
         answer = self._parts.commands.run(question.verb, question.argument)
-        log.info("confirmed by tap: %s %s", question.verb, question.argument or "")
         self._answer_tap(event, answer.text)
         self._rewrite(event, f"/{question.verb} {question.argument or ''}".strip() + f"\n{answer.text}")
 
