@@ -119,10 +119,10 @@ class Window:
 
 
 @contextmanager
-def window(browser: "Browser", site: Site, **options: Any) -> Iterator[Window]:
-    """A window of its own: no cookie and no cache of another."""
+def window(browser: "Browser", site: Site | str, **options: Any) -> Iterator[Window]:
+    """A window of its own on ``site`` or an address: no cookie and no cache of another."""
     context = browser.new_context(**options)
     try:
-        yield Window(context.new_page(), site.url)
+        yield Window(context.new_page(), site if isinstance(site, str) else site.url)
     finally:
         context.close()

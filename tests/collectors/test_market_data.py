@@ -266,3 +266,13 @@ def test_the_last_price_is_the_newest_close_and_not_an_old_one() -> None:
     assert desk.data.last_price("SPY") == Decimal(1)
     desk.at(19.1)
     assert desk.data.last_price("SPY") is None
+
+
+def test_the_minutes_in_memory_are_shown_without_a_request() -> None:
+    desk = Desk()
+    assert desk.data.known_bars("SPY") == ()
+    fetched = desk.data.bars(["SPY"], SESSION, desk.at(10.5)).bars["SPY"]
+    sent = dict(desk.data.requests)
+    assert desk.data.known_bars("SPY") == fetched != ()
+    assert desk.data.known_bars("AMD") == ()
+    assert desk.data.requests == sent

@@ -1,7 +1,7 @@
 // What was learnt: how much each component counts, how the hours have done, and engines by exit.
 import { read } from "./ask.js";
 import { byId, el, none, table, whenChanged } from "./dom.js";
-import { dollars, percent, signed, tone, words, listed } from "./format.js";
+import { dayOf, dollars, listed, percent, plural, signed, tone, words } from "./format.js";
 
 /** Read and show; what it gives back tells the filters of the trades what there is. */
 export async function showLearning() {
@@ -12,7 +12,7 @@ export async function showLearning() {
 
 const draw = whenChanged(({ weights, cells, cells_in_all: inAll, performance }) => {
   fill("weights", weights, "No weight was learnt yet: every component counts as it did at first.", [
-    { title: "Component", cell: (w) => [words(w.feature), el("small", {}, `${w.trades} trades, ${w.at_et}`)] },
+    { title: "Component", cell: (w) => [words(w.feature), el("small", {}, `${plural(w.trades, "trade")}, ${dayOf(w.at_et)}`)] },
     { title: "Weight", num: true, cell: (w) => w.weight.toFixed(2) },
     { title: "", cell: (w) => bar(w.weight, w.why) },
   ]);
