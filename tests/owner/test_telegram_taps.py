@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.owner.sample import CALL, PUT, facts, position
+from wsb_snake import config
 from wsb_snake.owner.commands import Verb
 from wsb_snake.owner.telegram_taps import LEFT, TOO_LATE, Question, Taps, words
 
@@ -29,7 +30,12 @@ FLATTEN = Question(Verb.FLATTEN, "all")
         (Question(Verb.EOD, None), (CALL, PUT, "only what is due"), (LATER,), "about $260.00; 5 contracts"),
         (Question(Verb.CLOSE, CALL), (CALL,), (PUT, LATER), "At the bid that is about $260.00."),
         (Question(Verb.CLOSE, "IWM"), (), (CALL, PUT), "At present there is nothing of that."),
-        (Question(Verb.ADOPT, f"{LATER} scalp"), (LATER, "scalp"), (CALL, "At the bid"), "Tap within 30 s."),
+        (
+            Question(Verb.ADOPT, f"{LATER} scalp"),
+            (LATER, "target +20%, stop -15%, 45 minutes"),
+            (CALL, "At the bid"),
+            "Tap within 30 s.",
+        ),
         (Question(Verb.DNE, CALL), (CALL, "cannot be taken back"), (PUT,), "Tap within 30 s."),
         (Question(Verb.CANCEL, None), ("every open entry",), (CALL,), "Tap within 30 s."),
     ],
@@ -37,7 +43,7 @@ FLATTEN = Question(Verb.FLATTEN, "all")
 def test_the_question_says_exactly_what_would_be_done(
     question: Question, named: tuple[str, ...], left_out: tuple[str, ...], last: str
 ) -> None:
-    told = words(HELD, question)
+    told = words(HELD, question, config.load(env_file=None))
     assert told.startswith(f"/{question.verb}") and told.endswith("Tap within 30 s.")
     assert all(piece in told for piece in named)
     assert not any(piece in told.partition("\n")[2] for piece in left_out)

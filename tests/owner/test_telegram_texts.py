@@ -69,10 +69,13 @@ def test_weeks_are_summed_from_monday_to_sunday() -> None:
 
 
 def test_the_calendar_names_half_days_and_deadlines() -> None:
-    text = texts.calendar(MarketCalendar(), datetime(2026, 11, 26, 15, tzinfo=UTC))  # Thanksgiving
+    thanksgiving = datetime(2026, 11, 26, 15, tzinfo=UTC)
+    text = texts.calendar(MarketCalendar(), thanksgiving, half_day_entries=True)
     first, second, third = text.splitlines()[:3]
     assert first == "today: closed"
     assert second == "Fri 27 Nov: 09:30-13:00 ET HALF DAY, 0DTE entries end 11:50, EOD 12:55"
+    without = texts.calendar(MarketCalendar(), thanksgiving, half_day_entries=False)
+    assert "Fri 27 Nov: 09:30-13:00 ET HALF DAY, no 0DTE entries, EOD 12:55" in without
     assert third == "Mon 30 Nov: 09:30-16:00 ET, 0DTE entries end 14:50, EOD 15:55"
 
 

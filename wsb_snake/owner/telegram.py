@@ -55,8 +55,18 @@ def talk_of(daemon: Daemon, commands: Commands, room: Conversation, owner: Owner
         logged=around.logged,
     )
     clock = daemon.world.lanes.clock
-    strangers = Strangers(database.transact, clock)
-    return Talk(Parts(room, commands, Reading(sources), daemon.facts, owner, clock, strangers.came))
+    return Talk(
+        Parts(
+            room=room,
+            commands=commands,
+            reading=Reading(sources),
+            facts=daemon.facts,
+            owner=owner,
+            settings=daemon.world.settings,
+            clock=clock,
+            stranger=Strangers(database.transact, clock).came,
+        )
+    )
 
 
 def picture(daemon: Daemon, room: Conversation) -> DayPicture:

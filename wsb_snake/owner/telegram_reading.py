@@ -56,7 +56,7 @@ class Reading:
             "balance": lambda _: texts.balance(sources.facts(), sources.account()),
             "signals": self._signals,
             "risk": lambda _: sources.risk(),
-            "calendar": lambda _: texts.calendar(sources.calendar(), sources.facts().now),
+            "calendar": lambda _: self._calendar(),
             "health": lambda _: texts.health(sources.facts()),
             "logs": lambda argument: "\n".join(sources.logged(count(argument, 15, MOST_LINES))) or "no line",
             "config": lambda _: texts.config(sources.settings),
@@ -72,6 +72,10 @@ class Reading:
             return f"/{name} takes {error}"
         except (DatabaseUnavailable, sqlite3.Error) as error:
             return f"/{name}: the database cannot be read ({error})"
+
+    def _calendar(self) -> str:
+        allowed = self._from.settings.wsb_snake_half_day_entries
+        return texts.calendar(self._from.calendar(), self._from.facts().now, half_day_entries=allowed)
 
     def _today(self) -> date:
         return eastern_date(self._from.facts().now)

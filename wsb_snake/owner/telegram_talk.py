@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from wsb_snake.config import Settings
 from wsb_snake.core.clock import Clock
 from wsb_snake.core.health import Facts
 from wsb_snake.notifications.chat import Button, ChatError, Conversation
@@ -51,6 +52,7 @@ class Parts:
     reading: Reading
     facts: Callable[[], Facts]
     owner: Owner
+    settings: Settings
     clock: Clock
     stranger: Callable[[int, int], None]
 
@@ -125,7 +127,8 @@ class Talk:
         except CommandError as error:
             self._say(str(error))
             return
-        self._say(words(self._parts.facts(), question), self._taps.ask(question))
+        told = words(self._parts.facts(), question, self._parts.settings)
+        self._say(told, self._taps.ask(question))
 
     def _tapped(self, event: Tapped) -> None:
         question, instead = self._taps.tapped(event.data)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
+from wsb_snake.config import Settings
 from wsb_snake.core.health import Facts, PositionFacts
 from wsb_snake.core.occ import parse
 from wsb_snake.core.types import CONTRACT_SHARES
@@ -12,6 +13,7 @@ from wsb_snake.notifications.chat import Button
 from wsb_snake.notifications.wording import contract, dollars
 from wsb_snake.owner.commands import Verb
 from wsb_snake.owner.confirm import MOST, VALID_S, Confirmations
+from wsb_snake.trading import owners_exits
 
 DO, LEAVE = "do", "leave"
 TOO_LATE = (
@@ -25,7 +27,6 @@ _MEANS = MappingProxyType(
         Verb.CLOSE: "Sells:",
         Verb.EOD: "Runs the end-of-day check. It sells only what is due by now, of what expires today:",
         Verb.DNE: "Tells the broker not to exercise. This cannot be taken back:",
-        Verb.ADOPT: "Lets the rules of the daemon sell this; until now none does:",
     }
 )
 _FLATTEN = MappingProxyType({"0dte": "Sells what expires today", "all": "Sells EVERYTHING"})
@@ -65,9 +66,9 @@ class Taps:
         return (question, "") if act == DO else (None, LEFT)
 
 
-def words(facts: Facts, question: Question) -> str:
+def words(facts: Facts, question: Question, settings: Settings) -> str:
     """What a tap will do: contracts, quantities, and what they bring at the bid."""
-    lines = [f"/{question.verb} {question.argument or ''}".strip(), _means(question)]
+    lines = [f"/{question.verb} {question.argument or ''}".strip(), _means(question, settings)]
     hit = _hit(facts, question)
     lines += [_line(position) for position in hit]
     if question.verb in {Verb.FLATTEN, Verb.CLOSE, Verb.EOD}:
@@ -75,7 +76,10 @@ def words(facts: Facts, question: Question) -> str:
     return "\n".join([*lines, f"Tap within {VALID_S:.0f} s."])
 
 
-def _means(question: Question) -> str:
+def _means(question: Question, settings: Settings) -> str:
+    if question.verb is Verb.ADOPT:
+        exits = owners_exits.words(settings, (question.argument or "").rpartition(" ")[2])
+        return f"Lets the daemon sell this by its rules ({exits}); until now none does:"
     if question.verb is Verb.FLATTEN:
         what = _FLATTEN[question.argument or "0dte"]
         return f"{what}, calls working entries back, and sells what still fills:"

@@ -197,24 +197,27 @@ def signals(rows: Sequence[SignalRow]) -> str:
     )
 
 
-def calendar(sessions: MarketCalendar, now: datetime) -> str:
+def calendar(sessions: MarketCalendar, now: datetime, *, half_day_entries: bool) -> str:
     """Today and the next sessions with their deadlines."""
     today = sessions.session_at(now)
-    lines = ["today: " + ("closed" if today is None else _session(sessions, today))]
+    lines = ["today: " + ("closed" if today is None else _session(sessions, today, half_day_entries))]
     day = eastern(now).date()
     for _ in range(SHOWN_SESSIONS):
         session = sessions.next_session(day)
         day = session.day
-        lines.append(f"{day:%a %d %b}: {_session(sessions, session)}")
+        lines.append(f"{day:%a %d %b}: {_session(sessions, session, half_day_entries)}")
     return "\n".join(lines)
 
 
-def _session(sessions: MarketCalendar, session: Session) -> str:
-    half = " HALF DAY" if sessions.is_half_day(session) else ""
+def _session(sessions: MarketCalendar, session: Session, half_day_entries: bool) -> str:
+    half = sessions.is_half_day(session)
     ends = rungs(session, "TSLA", cutoff_flatten=True).entries_end
+    entries = f"0DTE entries end {eastern(ends):%H:%M}"
+    if half and not half_day_entries:
+        entries = "no 0DTE entries"
     eod = session.close - EOD_BEFORE_CLOSE
     hours = f"{eastern(session.open):%H:%M}-{eastern(session.close):%H:%M} ET"
-    return f"{hours}{half}, 0DTE entries end {eastern(ends):%H:%M}, EOD {eastern(eod):%H:%M}"
+    return f"{hours}{' HALF DAY' if half else ''}, {entries}, EOD {eastern(eod):%H:%M}"
 
 
 def health(facts: Facts) -> str:
