@@ -104,6 +104,7 @@ class Pair:
             **self.environment,
             "WSB_SNAKE_DATA_DIR": str(self.folder / "data"),
             "WSB_SNAKE_HTTP_PORT": "0",
+            "WSB_SNAKE_ENGINES": "spy_scalper",  # the others would buy beside what a test holds
             **settings,
         }
         return self._start(self.program, environment, self.folder / f"run{self.runs}")
