@@ -138,7 +138,7 @@ def _add_closing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     flatten.set_defaults(command=_flatten)
     for verb, text in (
-        ("cancel", "cancel every open order of ours; an exit that is decided is sent again"),
+        ("cancel", "call back open entries and foreign option orders; closing orders go on"),
         ("eod", "look at the end of day now, as the daemon does every minute"),
     ):
         plain = commands.add_parser(verb, help=text)
