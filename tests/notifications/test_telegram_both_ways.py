@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.sim.serving import BOT_TOKEN, World, served, wait_until
-from wsb_snake.notifications.chat import Button, ChatError, ChatRefused
+from wsb_snake.notifications.chat import Button, ChatError, ChatRefused, ChatUnavailable
 from wsb_snake.notifications.telegram_bot import TelegramChat
 from wsb_snake.owner.telegram_updates import Said, Tapped, heard, update_id
 from wsb_snake.sim.telegram_api import CHAT_ID
@@ -98,3 +99,43 @@ def test_an_edit_that_telegram_refuses_is_an_error_without_the_token(
     with pytest.raises(ChatRefused, match="essage to edit not found") as caught:
         chat.rewrite(12345, "nothing")
     assert BOT_TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", None),
+        (b"<html>", None),
+        (b"[]", None),
+        (b"null", None),
+        (b'{"ok": true}', None),
+        (b"[" * 100_000, None),
+        (b'{"result": 5}', []),
+        (b'{"result": {"update_id": 1}}', []),
+        (b'{"result": [1, "x", null, {"update_id": 3}]}', [1, "x", None, {"update_id": 3}]),
+    ],
+)
+def test_an_answer_of_another_form_is_no_update_and_no_defect(body: bytes, told: list[object] | None) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    chat = TelegramChat(BOT_TOKEN, str(CHAT_ID), f"http://127.0.0.1:{server.server_address[1]}")
+    chat.start()
+    try:
+        if told is None:
+            with pytest.raises(ChatUnavailable, match="cannot be read"):
+                chat.updates(0, 0)
+        else:
+            assert chat.updates(0, 0) == told
+    finally:
+        chat.stop()
+        server.shutdown()
+        server.server_close()
