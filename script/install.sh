@@ -129,6 +129,9 @@ make_release() {
         mkdir -p -- "$home/$release"
         tar -cf - --exclude=__pycache__ -- "${have[@]}" | tar -xf - --no-same-owner -C "$home/$release"
         "$home/$release/script/setup_venv.sh" run
+        case $(readlink -f -- "$home/$release/.venv/bin/python") in
+            /root/* | /home/*) refuse "the service cannot see a Python in a home: PYTHON=/usr/bin/python3 $0" ;;
+        esac
         "$home/$release/.venv/bin/python" -m compileall -q "$home/$release/wsb_snake" >/dev/null
         touch -- "$home/$release/complete"
     fi

@@ -97,9 +97,9 @@ class Staging:
         (self.checkout / "wsb_snake" / name).write_text("other\n")
 
     def clock(self, day_and_time: str) -> None:
-        self._tool(self.bin / "date", DATE.format(now=day_and_time))
+        self.put_tool(self.bin / "date", DATE.format(now=day_and_time))
 
-    def _tool(self, place: Path, text: str) -> None:
+    def put_tool(self, place: Path, text: str) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         place.chmod(0o755)
@@ -115,10 +115,10 @@ def stage(folder: Path) -> Staging:
     (made.checkout / "wsb_snake/__init__.py").write_text("")
     (made.root / "notes").mkdir(parents=True)
     facts = {"root": made.root, "real": sys.executable}
-    made._tool(made.bin / "python3", PYTHON.format(**facts))
-    made._tool(made.root / "usr/bin/systemctl", SYSTEMCTL.format(**facts))
+    made.put_tool(made.bin / "python3", PYTHON.format(**facts))
+    made.put_tool(made.root / "usr/bin/systemctl", SYSTEMCTL.format(**facts))
     for tool in ("useradd", "userdel", "systemd-tmpfiles", "wsb-snake"):
-        made._tool(made.root / "usr/bin" / tool, NOTER.format(**facts))
+        made.put_tool(made.root / "usr/bin" / tool, NOTER.format(**facts))
     made.clock("2:1830")
     return made
 

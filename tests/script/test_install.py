@@ -59,6 +59,16 @@ def test_a_first_installation_waits_for_the_keys(machine: Staging) -> None:
     assert not any("start" in call or "enable" in call for call in calls)
 
 
+def test_a_python_that_the_service_cannot_see_is_refused(machine: Staging) -> None:
+    machine.put_tool(
+        machine.bin / "readlink",
+        '#!/bin/bash\n[[ $1 != -f ]] || exec echo /home/me/python\nexec /usr/bin/readlink "$@"\n',
+    )
+    done = machine.install()
+    assert done.returncode == 2 and "PYTHON=/usr/bin/python3" in done.stderr
+    assert not (machine.root / "opt/wsb-snake/current").exists()
+
+
 def test_with_keys_the_second_run_starts_and_the_third_changes_nothing(machine: Staging) -> None:
     machine.install()
     machine.give_keys()
