@@ -109,8 +109,9 @@ class Daemon:
         self.hunt = _engines(world, executor)
         self._day = Day(world.settings, world.broker, world.database, executor, self.hunt, self._journal)
         self.outbox = outbox.Outbox(world.database, world.chat, world.lanes.clock)
-        self._outcomes = Consumer(world.database, "outcomes", outcome_recorder.record)
-        self._lessons = Consumer(world.database, learnt.CONSUMER, learnt.learn)
+        outcomes = outcome_recorder.CONSUMER
+        self._outcomes = Consumer(world.database, outcomes, outcome_recorder.record)
+        self._lessons = Consumer(world.database, learnt.CONSUMER, learnt.learn, behind=outcomes)
         levels = world.settings.alert_levels
         self._alerts = Consumer(world.database, "alerts", outbox.enqueue_at(levels))
         self._updates: deque[TradeUpdate | bool] = deque()
@@ -328,7 +329,7 @@ class Daemon:
         try:
             try:
                 self._outcomes.catch_up()
-                self._lessons.catch_up()  # an outcome is written before it teaches
+                self._lessons.catch_up()
             finally:  # a bad event of one consumer silences no other
                 if self._alerts.catch_up():
                     self.flags["telegram"].set()

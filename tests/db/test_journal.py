@@ -175,3 +175,16 @@ def test_a_consumer_killed_between_events_handles_each_exactly_once(
     with closing(sqlite3.connect(database.path)) as conn:
         rows = conn.execute("SELECT seq FROM seen ORDER BY rowid").fetchall()
     assert rows == [(seq,) for seq in range(1, count + 1)]
+
+
+def test_a_consumer_behind_another_reads_no_further_than_that_has_come(database: Database) -> None:
+    add(database, 3)
+    first, _ = collector(database, "first")
+    handled: list[int] = []
+    second = Consumer(database, "second", lambda conn, event: handled.append(event.seq), behind="first")
+    assert (second.lag(), second.catch_up(), handled) == (0, 0, [])
+    first.catch_up()
+    add(database, 2)
+    assert (second.lag(), second.catch_up(), handled) == (3, 3, [1, 2, 3])
+    first.catch_up()
+    assert (second.catch_up(), handled) == (2, [1, 2, 3, 4, 5])

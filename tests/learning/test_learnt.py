@@ -137,6 +137,18 @@ def test_without_an_outcome_the_learner_is_loud(conn: sqlite3.Connection) -> Non
         learnt.learn(conn, event)
 
 
+def test_an_end_before_the_last_one_waits_for_the_recorder(conn: sqlite3.Connection) -> None:
+    """The recorder saw the first end while the position was open again, and has not come to the second."""
+    trade = Trade("p1", at(0, time(10, 5)))
+    write_close(conn, trade)
+    write_close(conn, replace(trade, exit_price="1.70", minutes=30))
+    first, second = journal.read(conn, 0)
+    learnt.learn(conn, first)
+    assert learnt.version(conn) == 0
+    with pytest.raises(LookupError, match="p1"):
+        learnt.learn(conn, second)
+
+
 def test_an_unknown_result_teaches_nothing(conn: sqlite3.Connection) -> None:
     known = Trade("p1", at(0, time(10, 5)), evidence={"ignition": 90.0, "surge": 1.0, "window": WINDOW})
     seq = consume(conn, write_close(conn, known) - 1)

@@ -44,15 +44,22 @@ class Consumer:
     """A reader of the journal that remembers under ``name`` how far it has come.
 
     ``handle`` writes through the connection it is given and nowhere else: a batch that fails is rolled
-    back and its events are handed over again.
+    back and its events are handed over again. With ``behind`` it reads no further than the consumer of
+    that name has come.
     """
 
     def __init__(
-        self, database: Database, name: str, handle: Callable[[sqlite3.Connection, Event], None]
+        self,
+        database: Database,
+        name: str,
+        handle: Callable[[sqlite3.Connection, Event], None],
+        *,
+        behind: str | None = None,
     ) -> None:
         self._database = database
         self._name = name
         self._handle = handle
+        self._behind = behind
 
     def catch_up(self) -> int:
         """Hand over every event that waits, and wait until that is durable; how many there were.
@@ -78,11 +85,11 @@ class Consumer:
     def lag(self) -> int:
         """How many events wait. Raises DatabaseUnavailable."""
         with self._database.get_connection() as conn:
-            newest = conn.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()[0]
-            return int(newest) - self._offset(conn)
+            return self._end(conn) - _offset(conn, self._name)
 
     def _take(self, batch: int, conn: sqlite3.Connection) -> int:
-        events = read(conn, self._offset(conn), batch)
+        end = self._end(conn)
+        events = [event for event in read(conn, _offset(conn, self._name), batch) if event.seq <= end]
         for event in events:
             self._handle(conn, event)
         if events:
@@ -90,6 +97,13 @@ class Consumer:
             conn.execute("INSERT OR REPLACE INTO offsets (consumer, seq) VALUES (?, ?)", row)
         return len(events)
 
-    def _offset(self, conn: sqlite3.Connection) -> int:
-        row = conn.execute("SELECT seq FROM offsets WHERE consumer = ?", (self._name,)).fetchone()
-        return 0 if row is None else int(row[0])
+    def _end(self, conn: sqlite3.Connection) -> int:
+        """The newest event that may be read."""
+        if self._behind is not None:
+            return _offset(conn, self._behind)
+        return int(conn.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()[0])
+
+
+def _offset(conn: sqlite3.Connection, name: str) -> int:
+    row = conn.execute("SELECT seq FROM offsets WHERE consumer = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])

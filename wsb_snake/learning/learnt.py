@@ -31,10 +31,11 @@ VERSION = "learnt_seq"
 def learn(conn: sqlite3.Connection, event: Event) -> None:
     """Learn from a POSITION_CLOSED event, and let a day pass with a DAILY_REPORT; others teach nothing.
 
-    Raises LookupError when the position is closed and its outcome is not written yet.
+    It is to be called behind the recorder. Raises LookupError when the position is closed for good and
+    has no outcome.
     """
     if event.kind is EventKind.POSITION_CLOSED:
-        if not _learn_position(conn, str(event.data["position_id"]), event.at):
+        if not _learn_position(conn, event):
             return
     elif event.kind is EventKind.DAILY_REPORT:
         learning_memory.decay(conn, event.at)
@@ -117,15 +118,27 @@ def total(cells: Iterable[Tally]) -> Tally:
     )
 
 
-def _learn_position(conn: sqlite3.Connection, position_id: str, now: datetime) -> bool:
+def _learn_position(conn: sqlite3.Connection, event: Event) -> bool:
     """Whether there was something to learn: a late fill opens a position again, and its next end counts."""
+    position_id = str(event.data["position_id"])
     row = conn.execute("SELECT state FROM positions WHERE position_id = ?", (position_id,)).fetchone()
     if row is None or row[0] != PositionState.CLOSED:
         return False
     fact = fact_of(conn, position_id)
     if fact is None:
+        if _closed_again(conn, event):
+            return False
         raise LookupError(f"position {position_id} is closed and has no outcome to learn from")
     time_learning.learn(conn, fact)
     pattern_memory.learn(conn, fact)
-    learning_memory.learn(conn, fact, now)
+    learning_memory.learn(conn, fact, event.at)
     return True
+
+
+def _closed_again(conn: sqlite3.Connection, event: Event) -> bool:
+    """Whether the position of ``event`` ended once more, where the recorder has not come to that end."""
+    query = (
+        "SELECT 1 FROM events WHERE seq > ? AND kind = ? AND json_extract(data, '$.position_id') = ? LIMIT 1"
+    )
+    row = (event.seq, EventKind.POSITION_CLOSED.value, str(event.data["position_id"]))
+    return conn.execute(query, row).fetchone() is not None
