@@ -332,10 +332,13 @@ def _flatten(asked: argparse.Namespace) -> int:
     from wsb_snake.flatten import Asked, FlattenFailed, flatten
 
     logs.set_up(settings.secrets(), logging.ERROR)
+    redact = Redactor(settings.secrets())
     try:
-        return flatten(settings, Asked(asked.scope, asked.direct, asked.wait), _say)
+        return flatten(
+            settings, Asked(asked.scope, asked.direct, asked.wait), lambda text: _say(redact(text))
+        )
     except FlattenFailed as error:
-        return _complain(str(error), error.code)
+        return _complain(redact(str(error)), error.code)
 
 
 def _backup(_: argparse.Namespace) -> int:
@@ -401,7 +404,7 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str, code: int) -> int:
-    sys.stderr.write(f"wsb-snake: {text}\n")
+    sys.stderr.write(f"wsb-snake: {Redactor(())(text)}\n")  # an address in it may hold a password
     return code
 
 

@@ -26,6 +26,7 @@ from wsb_snake.core.lane_loop import LaneSpec, run_lane
 from wsb_snake.core.lanes import Flag, ThreadLanes
 from wsb_snake.core.metrics import Metrics
 from wsb_snake.core.process_lock import AlreadyRunning, LockUnavailable
+from wsb_snake.core.redaction import Redactor
 from wsb_snake.daemon import Daemon, World
 from wsb_snake.daemon_start import StartRefused, clock_for, directory_lock
 from wsb_snake.db.database import Database
@@ -80,11 +81,11 @@ def run(settings: Settings) -> int:
             stack.callback(lock.release)
             return _Process(settings, stack).run()
     except AlreadyRunning as error:
-        return _refuse(EXIT_RUNNING, str(error))
+        return _refuse(settings, EXIT_RUNNING, str(error))
     except (ConfigError, DatabaseTooNew, WebError, ControlError) as error:
-        return _refuse(EXIT_CONFIG, str(error))
+        return _refuse(settings, EXIT_CONFIG, str(error))
     except StartRefused as error:
-        return _refuse(error.code, str(error))
+        return _refuse(settings, error.code, str(error))
 
 
 def _log_as(settings: Settings) -> None:
@@ -99,8 +100,8 @@ def _log_as(settings: Settings) -> None:
     )
 
 
-def _refuse(code: int, text: str) -> int:
-    sys.stderr.write(f"wsb-snake: {text}\n")
+def _refuse(settings: Settings, code: int, text: str) -> int:
+    sys.stderr.write(f"wsb-snake: {Redactor(settings.secrets())(text)}\n")
     return code
 
 

@@ -27,6 +27,7 @@ TELLING = 12
 NAMES = (
     "ALPACA_API_KEY",
     "ALPACA_SECRET_KEY",
+    "ALPACA_TRADING_URL",
     "POLYGON_API_KEY",
     "TELEGRAM_BOT_TOKEN",
     "WSB_SNAKE_CONTROL_TOKEN",
@@ -127,6 +128,7 @@ def marked_exchange(marks: Marks, start_at: str) -> Iterator[MarkedExchange]:
         base = f"127.0.0.1:{server.port}"
         environment = server.environment() | {
             "WSB_SNAKE_CLOCK_START": "broker",
+            "ALPACA_TRADING_URL": f"http://owner:{marks['ALPACA_TRADING_URL']}@{base}",
             "WSB_SNAKE_CONTROL_TOKEN": marks["WSB_SNAKE_CONTROL_TOKEN"],
             "WSB_SNAKE_HEARTBEAT_URL": f"http://{base}/ping/{marks['WSB_SNAKE_HEARTBEAT_URL']}",
             "TELEGRAM_BASE_URL": f"http://owner:{marks['TELEGRAM_BASE_URL']}@{base}",

@@ -94,9 +94,9 @@ def test_nothing_that_is_written_holds_a_secret(daemon: tuple[Pair, MarkedExchan
     until(lambda: len(exchange.told.seen) > seen + 10, "more refusals", PATIENCE_S)
     written |= _asked(both, marks, "refused")
     assert ended(process, signal.SIGTERM, PATIENCE_S) == 0
-    for status in (403, 500):
+    for status, clock in ((403, MORNING), (500, MORNING), (500, "broker")):
         exchange.told.status = status
-        _start_refused(both, status)
+        _start_refused(both, status, clock)
     written |= _commands(both, "dead", ("status",), ("report", "--journal"), ("backup",))
     written["direct"] = _flatten_direct(both)
 
@@ -158,14 +158,14 @@ def _commands(both: Pair, when: str, *asked: tuple[str, ...]) -> dict[str, bytes
     return {f"{when} {' '.join(words)}": each.stdout + each.stderr for words, each in done.items()}
 
 
-def _start_refused(both: Pair, status: int) -> None:
+def _start_refused(both: Pair, status: int, clock: str) -> None:
     """A start against an exchange that refuses all: it ends with one line, or stays up and tries again."""
     process = both.run(
         WSB_SNAKE_LOG_LEVEL="debug",
         WSB_SNAKE_LOG_FORMAT="json",
         WSB_SNAKE_LOG_FILE=str(both.folder / "logs" / "json.log"),
         WSB_SNAKE_DATA_DIR=str(both.folder / f"new{status}"),
-        WSB_SNAKE_CLOCK_START=MORNING,
+        WSB_SNAKE_CLOCK_START=clock,
     )
     until(lambda: process.poll() is not None or "you sent" in both.log(), "it is refused", PATIENCE_S)
     if process.poll() is None:

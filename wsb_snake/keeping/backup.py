@@ -18,6 +18,7 @@ from pathlib import Path
 
 from wsb_snake.config import Settings
 from wsb_snake.core.process_lock import AlreadyRunning, LockUnavailable, ProcessLock
+from wsb_snake.core.redaction import Redactor
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.keeping.configuration import without_secrets
 from wsb_snake.keeping.copies import (
@@ -194,9 +195,7 @@ def _run(command: list[str]) -> tuple[int, str]:
 
 
 def _redacted(text: str, settings: Settings) -> str:
-    for secret in settings.secrets():
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[-TOLD_CHARACTERS:]
+    return " ".join(Redactor(settings.secrets())(text).split())[-TOLD_CHARACTERS:]
 
 
 def _one_line(error: Exception) -> str:
