@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +42,9 @@ def checker(w: World) -> Checker:
     return Checker(w.exchange, cast(MarketUnderDrill, w.market), faults, nobody, DrillChat(w.clock))
 
 
+DAWN = datetime(2026, 11, 24, 5, tzinfo=UTC)
+
+
 def broken(checks: Checker) -> list[tuple[Promise, str]]:
     return [(found.promise, found.text) for found in checks.findings.violations]
 
@@ -50,7 +53,7 @@ def test_a_pause_that_survives_the_restart(w: World) -> None:
     checks = checker(w)
     w.desk.pauses.set("manual", "by the test")
     w.run(5)
-    checks.died(stalled=False)
+    checks.died(disk_free_since=DAWN)
     w.restart()
     checks.loaded()
     assert broken(checks) == []
@@ -61,20 +64,21 @@ def test_a_pause_that_the_restart_forgets(w: World) -> None:
     checks = checker(w)
     w.desk.pauses.set("manual", "by the test")
     w.run(5)
-    checks.died(stalled=False)
+    checks.died(disk_free_since=DAWN)
     w.desk.pauses.clear("manual")
     checks.loaded()
     assert broken(checks) == [(Promise.PAUSES_SURVIVE, "forgotten by the restart: ['manual']")]
 
 
 @pytest.mark.parametrize(
-    ("reason", "seconds", "stalled"), [("manual", 1, False), ("manual", 5, True), ("data", 5, False)]
+    ("reason", "seconds", "disk_free_s"),
+    [("manual", 1, -3600), ("manual", 5, 30), ("manual", 5, -1), ("data", 5, -3600)],
 )
-def test_what_need_not_survive(w: World, reason: str, seconds: int, stalled: bool) -> None:
+def test_what_need_not_survive(w: World, reason: str, seconds: int, disk_free_s: int) -> None:
     checks = checker(w)
     w.desk.pauses.set(reason, "by the test")
     w.run(seconds)
-    checks.died(stalled=stalled)
+    checks.died(disk_free_since=w.clock.now() + timedelta(seconds=disk_free_s))
     w.desk.pauses.clear(reason)
     checks.loaded()
     assert broken(checks) == []

@@ -202,7 +202,7 @@ class _Day:
 
     def _come_back(self) -> None:
         """The dead process is cleared away; the next one gets the copy of its database."""
-        self._checker.died(stalled=self._site.disk.stalled())
+        self._checker.died(disk_free_since=self._site.disk.free_since)
         self._running.kill()
         dead = self._running.folder
         self._process, self._reader = None, None

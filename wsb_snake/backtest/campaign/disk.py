@@ -29,8 +29,13 @@ class Disk:
         self._clock = clock
         self.slow_until = self.full_until = clock.now()
 
+    @property
+    def free_since(self) -> datetime:
+        """Since (or from) when it takes commits."""
+        return max(self.slow_until, self.full_until)
+
     def stalled(self) -> bool:
-        return self._clock.now() < max(self.slow_until, self.full_until)
+        return self._clock.now() < self.free_since
 
     def connection(self, crashes: Crashes) -> type[WriteConnection]:
         """The class of the writing connection on this disk."""

@@ -65,14 +65,15 @@ class Checker:
             lost = sorted(self._survivors - held)
             self.findings.check(Promise.PAUSES_SURVIVE, not lost, f"forgotten by the restart: {lost}")
 
-    def died(self, *, stalled: bool) -> None:
+    def died(self, *, disk_free_since: datetime) -> None:
         """The process is dead; what it had paused, and had had the time to write, must survive."""
         now = self._exchange.clock.now()
         self._deaths.append(now)
         self.findings.check(Promise.NO_LANE_FAILS, True, "")
-        settled = () if stalled else alpaca_executor.desk.pauses.listed()
         self._survivors = frozenset(
-            p.reason for p in settled if p.reason in DURABLE and now - p.since > WRITTEN_WITHIN
+            p.reason
+            for p in alpaca_executor.desk.pauses.listed()
+            if p.reason in DURABLE and now - max(p.since, disk_free_since) > WRITTEN_WITHIN
         )
 
     def lane_failed(self, lane: str, error: Exception) -> None:
