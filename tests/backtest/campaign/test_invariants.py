@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,9 +42,6 @@ def checker(w: World) -> Checker:
     return Checker(w.exchange, cast(MarketUnderDrill, w.market), faults, nobody, DrillChat(w.clock))
 
 
-DAWN = datetime(2026, 11, 24, 5, tzinfo=UTC)
-
-
 def broken(checks: Checker) -> list[tuple[Promise, str]]:
     return [(found.promise, found.text) for found in checks.findings.violations]
 
@@ -53,7 +50,7 @@ def test_a_pause_that_survives_the_restart(w: World) -> None:
     checks = checker(w)
     w.desk.pauses.set("manual", "by the test")
     w.run(5)
-    checks.died(disk_free_since=DAWN)
+    checks.died(disk_free_since=w.clock.now() - timedelta(hours=1))
     w.restart()
     checks.loaded()
     assert broken(checks) == []
@@ -64,7 +61,7 @@ def test_a_pause_that_the_restart_forgets(w: World) -> None:
     checks = checker(w)
     w.desk.pauses.set("manual", "by the test")
     w.run(5)
-    checks.died(disk_free_since=DAWN)
+    checks.died(disk_free_since=w.clock.now() - timedelta(hours=1))
     w.desk.pauses.clear("manual")
     checks.loaded()
     assert broken(checks) == [(Promise.PAUSES_SURVIVE, "forgotten by the restart: ['manual']")]
