@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from wsb_snake import __version__
 from wsb_snake.config import ConfigError, Settings, load
 from wsb_snake.core import memory
-from wsb_snake.core.clock import SystemClock, eastern
-from wsb_snake.core.health import Facts
+from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.redaction import Redactor
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 2
@@ -51,10 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="one whole trading day on the embedded exchange; no keys, no internet"
     )
     demo.add_argument("--seed", type=int, default=7, help="which market (default 7)")
+    demo.add_argument("--seeds", type=_range, metavar="FIRST-LAST", help="a day of each, and one sum of all")
     demo.add_argument("--date", type=_day, help="session, YYYY-MM-DD (default 2026-11-24)")
     demo.add_argument(
         "--data", type=Path, help="a folder of recorded chain days, in place of the seeded market"
     )
+    demo.add_argument("--all-days", action="store_true", help="with --data: every day of the folder")
     demo.add_argument("--json", action="store_true", help="print the result as one JSON object, last")
     demo.add_argument("--in-process", action="store_true", help="without sockets and vendors' clients")
     demo.add_argument("--wire", action="store_true", help="in process, but through the vendors' clients")
@@ -185,15 +187,18 @@ def _run(_: argparse.Namespace) -> int:
 
 def _demo(asked: argparse.Namespace) -> int:
     from wsb_snake.backtest.driver import DEMO_DAY, DayPlan, Depth, DriverError, run_day
+    from wsb_snake.backtest.progress import DayProgress
     from wsb_snake.backtest.summary import table
     from wsb_snake.sim.recorded import DataError
 
+    if asked.seeds is not None or asked.all_days:
+        return _many_days(asked)
     depth: Depth = "wire" if asked.wire else "port" if asked.in_process else "http"
     clock = SystemClock()
     day = asked.date or DEMO_DAY
     logging.basicConfig(level=logging.ERROR)
     began = clock.monotonic()
-    progress = _Progress()
+    progress = DayProgress()
     try:
         result = run_day(DayPlan(day, asked.seed, depth, asked.data), progress.show)
     except (DriverError, DataError) as error:
@@ -203,7 +208,26 @@ def _demo(asked: argparse.Namespace) -> int:
     print(table(result))
     if asked.json:
         print(json.dumps(result.as_json(asked.seed, clock.monotonic() - began)))
-    return EXIT_OK if result.open_0dte == 0 and result.eod_flat_proven else EXIT_FAILED
+    return EXIT_OK if result.flat else EXIT_FAILED
+
+
+def _many_days(asked: argparse.Namespace) -> int:
+    """In process: what is asked of many days is their sum."""
+    from wsb_snake.backtest import many_days
+    from wsb_snake.backtest.driver import DriverError
+    from wsb_snake.sim.recorded import DataError
+
+    logging.basicConfig(level=logging.CRITICAL)
+    depth: Literal["wire", "port"] = "wire" if asked.wire else "port"
+    try:
+        plans = many_days.plans(asked.seeds or (asked.seed,), asked.date, asked.data, asked.all_days, depth)
+        result = many_days.run_days(plans, lambda line: sys.stderr.write(line + "\n"))
+    except (DriverError, DataError) as error:
+        return _complain(str(error), EXIT_CONFIG)
+    print(many_days.table(result))
+    if asked.json:
+        print(json.dumps(result.as_json()))
+    return EXIT_OK if result.ok else EXIT_FAILED
 
 
 def _campaign(asked: argparse.Namespace) -> int:
@@ -242,32 +266,6 @@ def _noise_area(asked: argparse.Namespace) -> int:
     if asked.json:
         print(json.dumps(report.as_json()))
     return EXIT_OK if report.reproduced else EXIT_FAILED
-
-
-class _Progress:
-    """One line that a person can follow: rewritten in a terminal, every half hour elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
-        self._shown = ""
-
-    def show(self, facts: Facts) -> None:
-        wall = eastern(facts.now)
-        if not self._live and wall.minute % 30 != 0:
-            return
-        pnl = facts.day_pnl if facts.day_pnl is not None else 0
-        line = (
-            f"{wall:%H:%M} ET  positions {len(facts.positions)}  P&L ${pnl:+.2f}  "
-            f"{'paused  ' if facts.trading_paused else ''}{facts.last_event}"
-        )
-        if line != self._shown:
-            sys.stderr.write(f"\r{line:<100}" if self._live else f"{line}\n")
-            sys.stderr.flush()
-        self._shown = line
-
-    def end(self) -> None:
-        if self._live and self._shown:
-            sys.stderr.write("\n")
 
 
 def _exchange(asked: argparse.Namespace) -> int:
@@ -413,6 +411,13 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-24") from None
+
+
+def _range(text: str) -> Sequence[int]:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range such as 1-20")
+    return range(int(first), int(last) + 1)
 
 
 def _instant(text: str) -> datetime:

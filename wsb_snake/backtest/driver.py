@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from wsb_snake.backtest.embedded import embedded_settings, seam
+from wsb_snake.backtest.limit_check import Figures, check, fills_of
 from wsb_snake.backtest.sim_broker import SimBroker, SimChat, SimQuoteFeed, trade_update
 from wsb_snake.backtest.sim_source import SimSource, SimVix
 from wsb_snake.backtest.summary import DayResult, collect
@@ -88,7 +89,7 @@ def run_day(plan: DayPlan, progress: Callable[[Facts], None] | None = None) -> D
         stack.callback(drive.close)
         drive.prepare()
         drive.run(progress)
-        return collect(drive.database, drive.exchange, drive.telegram, alpaca_executor.desk)
+        return drive.result()
 
 
 def _market(plan: DayPlan) -> Market:
@@ -182,6 +183,14 @@ class _Drive:
         hub.run(self._over)
         if self._failure is not None:
             raise self._failure
+
+    def result(self) -> DayResult:
+        """What the day came to, its entries held against the limits."""
+        exchange = self.exchange
+        result = collect(self.database, exchange, self.telegram, alpaca_executor.desk)
+        figures = Figures.of(self._settings, exchange.account.start_equity)
+        checked = check(result.orders, fills_of(exchange.activities()), figures, result.day)
+        return replace(result, limits=checked)
 
     def close(self) -> None:
         self._hub.close()

@@ -5,10 +5,12 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from wsb_snake.backtest.family_days import FamilyDay, family_days
+from wsb_snake.backtest.limit_check import LimitCheck
 from wsb_snake.core.clock import eastern, eastern_text
 from wsb_snake.core.occ import is_option, parse
 from wsb_snake.daily import outcomes_of
@@ -20,6 +22,7 @@ from wsb_snake.sim.telegram_api import TelegramApi
 from wsb_snake.trading.desk import Desk
 
 ALL_ORDERS = 500
+SYNTHETIC = "Bars between recorded captures are synthetic: this proves fills and arithmetic, no edge."
 ENGINE_HEAD = ("engine", "entered", "closed", "won", "gross $", "fees $", "net $")
 
 
@@ -69,7 +72,7 @@ class DayResult:
     """Everything that the demo prints.
 
     ``standing`` are the contracts that are held overnight, ``too_dear`` the tickers whose contract cost
-    more than a trade may.
+    more than a trade may. ``families`` lived or gave signals.
     """
 
     day: date
@@ -84,6 +87,13 @@ class DayResult:
     engines: tuple[EngineDay, ...] = ()
     standing: tuple[str, ...] = ()
     too_dear: tuple[str, ...] = ()
+    families: tuple[FamilyDay, ...] = ()
+    limits: LimitCheck = field(default_factory=LimitCheck)
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing of today was left over, and the broker showed it."""
+        return self.eod_flat_proven and self.open_0dte == 0
 
     def as_json(self, seed: int, wall_seconds: float) -> dict[str, object]:
         """The object of DESIGN section 8."""
@@ -121,6 +131,7 @@ def collect(database: Database, exchange: Exchange, telegram: TelegramApi, desk:
         dear = conn.execute(
             "SELECT DISTINCT ticker FROM signals WHERE verdict = 'too_dear' ORDER BY ticker"
         ).fetchall()
+        families = family_days(conn, day)
     eod = desk.eod
     ran = eod is not None and eod.day == day
     return DayResult(
@@ -136,6 +147,7 @@ def collect(database: Database, exchange: Exchange, telegram: TelegramApi, desk:
         engines=by_engine(trades, bought),
         standing=tuple(row[0] for row in held),
         too_dear=tuple(row[0] for row in dear),
+        families=families,
     )
 
 
@@ -191,8 +203,8 @@ def order_list_hash(orders: tuple[SimOrder, ...]) -> str:
 def table(result: DayResult) -> str:
     """The trades and the EOD proof, for a person."""
     head = ("contract", "setup", "qty", "in", "out", "entry", "exit", "net $", "R", "why")
-    lines = [*_columns([head, *(_cells(trade) for trade in result.trades)]), ""]
-    lines += _columns([ENGINE_HEAD, *(_engine_cells(each) for each in result.engines)])
+    lines = [*columns([head, *(_cells(trade) for trade in result.trades)]), ""]
+    lines += columns([ENGINE_HEAD, *(engine_cells(each) for each in result.engines)])
     if result.standing:
         lines.append(f"Held overnight: {', '.join(result.standing)}")
     if result.too_dear:
@@ -207,9 +219,7 @@ def table(result: DayResult) -> str:
         f"EOD close {ran}, {proof}; {result.open_0dte} contracts of today open at the close",
     ]
     if result.synthetic_bars:
-        lines.append(
-            "Bars between recorded captures are synthetic: this proves fills and arithmetic, no edge."
-        )
+        lines.append(SYNTHETIC)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -231,12 +241,14 @@ def _trade(row: sqlite3.Row) -> Trade:
     )
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """``rows`` as lines, each column as wide as its widest cell."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
-def _engine_cells(each: EngineDay) -> tuple[str, ...]:
+def engine_cells(each: EngineDay) -> tuple[str, ...]:
+    """One line under ENGINE_HEAD."""
     rate = f"{each.wins / each.trades:.0%}" if each.trades else ""
     counts = (str(each.entered), str(each.trades), rate)
     return (each.engine, *counts, f"{each.gross:+.2f}", f"{each.fees:.2f}", f"{each.net:+.2f}")

@@ -62,6 +62,18 @@ class _Capture:
     rows: dict[str, _Row] = field(default_factory=dict)
 
 
+def recorded_days(folder: Path) -> tuple[date, ...]:
+    """The days that ``folder`` holds, oldest first. Raises DataError when there is none."""
+    names = (file.name.removeprefix(f"{SYMBOL}_") for file in folder.glob(f"{SYMBOL}_????-??-??.csv.gz"))
+    try:
+        days = sorted(date.fromisoformat(name.removesuffix(".csv.gz")) for name in names)
+    except ValueError as error:
+        raise DataError(f"{folder} holds a file whose name is no day: {error}") from None
+    if not days:
+        raise DataError(f"{folder} holds no recorded days ({SYMBOL}_YYYY-MM-DD.csv.gz)")
+    return tuple(days)
+
+
 class RecordedMarket:
     """One recorded day of SPY. Only the contracts that expire on it are listed."""
 
