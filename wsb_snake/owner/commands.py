@@ -98,6 +98,10 @@ class Commands:
             return "This cancels every open entry of ours and every other open option order."
         if verb is Verb.DNE:
             return f"This tells the broker not to exercise {argument}; it cannot be taken back."
+        if verb is Verb.EOD:
+            return "This looks at the end of day now, and sells what is due of what expires today."
+        if verb is Verb.RESUME:
+            return "This ends your pause: new entries may go."
         today = None if facts.session is None else facts.session.day
         hit = [
             position

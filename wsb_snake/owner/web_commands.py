@@ -1,4 +1,4 @@
-"""Commands over HTTP: ``POST /api/<verb>`` with the control token, and a second POST for what sells.
+"""Commands over HTTP: ``POST /api/<verb>`` with the control token, and a second POST for all but ``halt``.
 
 POST /api/flatten  {"argument": "all"}                       -> 202 {"text": ..., "confirm": "..."}
 POST /api/flatten  {"argument": "all", "confirm": "..."}     -> 200 {"ok": true, "text": ...}
@@ -15,7 +15,8 @@ from wsb_snake.owner.confirm import VALID_S, Confirmations
 from wsb_snake.owner.live import Control
 
 OFFERED = (Verb.HALT, Verb.RESUME, Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE, Verb.EOD)
-CONFIRMED = frozenset({Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE})
+CONFIRMED = frozenset(OFFERED) - {Verb.HALT}
+"""A halt only makes things safer, so it is done at once."""
 
 Answered = tuple[Response, int]
 

@@ -6,9 +6,9 @@ import { byId, el, say, whenChanged } from "./dom.js";
 const VALID_S = 30;
 const ACTIONS = [
   { verb: "halt", title: "Pause entries", text: "No new entries until you resume. Open positions are watched and closed as usual." },
-  { verb: "resume", title: "Resume", text: "Ends the pause that you set: new entries may go." },
+  { verb: "resume", title: "Resume" },
   { verb: "cancel", title: "Cancel entries" },
-  { verb: "eod", title: "EOD check", text: "Looks now whether 0DTE must be closed, and closes what is due." },
+  { verb: "eod", title: "EOD check" },
   { verb: "flatten", argument: "0dte", title: "Sell 0DTE", danger: true },
   { verb: "flatten", argument: "all", title: "Sell everything", danger: true },
 ];
