@@ -27,9 +27,10 @@ from wsb_snake.core.orders import (
 )
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
 from wsb_snake.db.database import Database
-from wsb_snake.trading.adoption import RUNNER_PLAN, adopt, explain, recover, scalp_plan
+from wsb_snake.trading.adoption import adopt, explain, recover
 from wsb_snake.trading.book import Book
 from wsb_snake.trading.broker import Activity
+from wsb_snake.trading.engine_plans import RUNNER_PLAN, scalp_plan
 from wsb_snake.trading.order_ids import OrderIds
 from wsb_snake.trading.positions import Position, Watch
 from wsb_snake.trading.reconciler import Shortfall
@@ -37,6 +38,7 @@ from wsb_snake.trading.reconciler import Shortfall
 LANES = ThreadLanes(SystemClock())
 SETTINGS = Settings(_env_file=None)
 LATER = "SPY261218C00600000"
+STOP_ONLY = ExitPlan(stop=SETTINGS.wsb_snake_scalp_stop)
 LIQUIDATION = CLOSE - timedelta(hours=1)
 
 
@@ -63,6 +65,7 @@ def entry_of(letter: str, symbol: str, filled: int = 4) -> object:
         (LATER, entry_of("m", LATER), Origin.OURS, "momentum_engine", RUNNER_PLAN),
         (LATER, entry_of("l", LATER), Origin.OURS, "leaps_engine", RUNNER_PLAN),
         # what did not open it says nothing about it
+        (SPY, entry_of("i", SPY), Origin.OURS, "institutional_scalper", STOP_ONLY),
         (SPY, entry_of("s", SPY, filled=0), Origin.FOREIGN_TODAY, "adopted", scalp_plan(SETTINGS)),
         (LATER, entry_of("s", SPY), Origin.FOREIGN_LATER, "adopted", NO_EXITS),
         (LATER, at_broker(symbol=LATER, client_order_id="by-hand", filled_qty=Decimal(4)),

@@ -110,6 +110,12 @@ def test_one_contract_trails_from_fifty_percent_on() -> None:
     assert decide(high, quote("2.40", "2.50"), NOON, OPEN).decision == Decision(ExitReason.TRAIL, 1)
 
 
+def test_what_came_down_to_one_contract_trails_like_one() -> None:
+    """Two of three were sold by hand: nothing is left to halve."""
+    left = position(plan=TRAILING, qty=1, bought_qty=3, watch=Watch(high_bid=money("3.00")))
+    assert decide(left, quote("2.40", "2.50"), NOON, OPEN).decision == Decision(ExitReason.TRAIL, 1)
+
+
 def test_the_watch_keeps_the_extremes() -> None:
     watch = decide(FRESH, quote("2.10", "2.20"), NOON, OPEN).watch
     watch = decide(position(watch=watch), quote("1.90", "2.00"), NOON, OPEN).watch

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.world import World, world
 from wsb_snake.owner.commands import Answer, Commands
-from wsb_snake.trading.adoption import RUNNER_PLAN
+from wsb_snake.trading.engine_plans import RUNNER_PLAN
 
 
 def by_hand(w: World, qty: int) -> None:

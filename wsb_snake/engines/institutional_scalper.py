@@ -4,7 +4,7 @@ Its edge is intraday momentum out of the noise area, decided on the half hours (
 rule). ``scan`` finds entries, ``exits`` says what is over: back inside the area or through VWAP. Beyond
 that a position ends by its stop and the cut-off; it has no target and no time limit. One excursion out of
 the area is traded once: who was stopped out waits until the price has been back. The figures of stop and
-spread are in ``exit_plans`` and ``pick_rules``.
+spread are in ``engine_plans`` and ``pick_rules``.
 
 The view knows no dividends. On an ex-dividend day the previous close is not reduced, which moves the upper
 edge up by at most the dividend.

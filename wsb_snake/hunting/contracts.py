@@ -9,11 +9,11 @@ from wsb_snake.core.calendar import Session
 from wsb_snake.core.signals import Signal, TradeIntent
 from wsb_snake.core.types import Quote
 from wsb_snake.engines.contract_picker import NoPick, TooDear, pick, strike_window
-from wsb_snake.engines.exit_plans import exit_plan
 from wsb_snake.engines.expiry_choice import expiries
 from wsb_snake.engines.pick_rules import pick_rules, reach
 from wsb_snake.engines.types import right_of
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.engine_plans import engine_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Contracts:
         )
         if isinstance(picked, NoPick):
             return NoContract(picked.reason, isinstance(picked, TooDear))
-        plan = exit_plan(engine, self._settings)
+        plan = engine_plan(engine, self._settings)
         budget = self._settings.wsb_snake_trade_dollars
         return TradeIntent(signal, picked.contract, picked.quote, plan, budget)
 

@@ -27,9 +27,10 @@ from wsb_snake.core.orders import (
     Report,
     Side,
 )
-from wsb_snake.core.signals import NO_EXITS, ExitPlan
+from wsb_snake.core.signals import NO_EXITS
 from wsb_snake.trading.book import RECOVERED, Change
 from wsb_snake.trading.broker import Activity, BrokerOrder, BrokerPosition
+from wsb_snake.trading.engine_plans import engine_plan
 from wsb_snake.trading.exits import adopted
 from wsb_snake.trading.order_ids import OrderIds, engine_of
 from wsb_snake.trading.order_work import BROKER_LAG_S
@@ -47,24 +48,6 @@ TREATMENT = MappingProxyType(
 
 LEARNT_LATE = timedelta(seconds=BROKER_LAG_S)
 """How much older than the position in our book the position at the broker may be."""
-
-RUNNERS = frozenset({"momentum_engine", "leaps_engine"})
-RUNNER_PLAN = ExitPlan(half_at=Decimal("0.50"), trail=Decimal("0.20"))
-"""Half off at +50 %, the rest trails."""
-
-
-def scalp_plan(settings: Settings) -> ExitPlan:
-    """Target, stop and time of a scalp, as configured."""
-    return ExitPlan(
-        target=settings.wsb_snake_scalp_target,
-        stop=settings.wsb_snake_scalp_stop,
-        max_hold_s=settings.wsb_snake_scalp_minutes * 60,
-    )
-
-
-def engine_plan(engine: str, settings: Settings) -> ExitPlan:
-    """The exits of a position that ``engine`` opened and whose own plan is lost."""
-    return RUNNER_PLAN if engine in RUNNERS else scalp_plan(settings)
 
 
 def adopt(

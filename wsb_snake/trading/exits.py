@@ -99,7 +99,7 @@ def _trailed(position: Position, watch: Watch, quote: Quote) -> bool:
     if plan.trail is None or watch.high_bid is None:
         return False
     started = position.half_sold
-    if not started and position.bought_qty == 1 and plan.half_at is not None:
+    if not started and position.qty == 1 and plan.half_at is not None:  # one contract cannot be halved
         start = position.price_at(plan.half_at)
         started = start is not None and watch.high_bid >= start
     return started and quote.bid <= watch.high_bid * (1 - plan.trail)

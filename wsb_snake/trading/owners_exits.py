@@ -7,8 +7,8 @@ from wsb_snake.config import Settings
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.orders import Origin, PositionState
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
-from wsb_snake.trading.adoption import RUNNER_PLAN, scalp_plan
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.engine_plans import RUNNER_PLAN, scalp_plan
 from wsb_snake.trading.positions import Position
 
 RUNNER, SCALP = "runner", "scalp"

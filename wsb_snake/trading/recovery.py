@@ -23,6 +23,7 @@ from wsb_snake.core.orders import (
 from wsb_snake.trading import adoption
 from wsb_snake.trading.broker import BrokerOrder, BrokerPosition
 from wsb_snake.trading.desk import Desk
+from wsb_snake.trading.engine_plans import engine_plan
 from wsb_snake.trading.order_ids import engine_of, position_of
 from wsb_snake.trading.positions import Position
 
@@ -136,7 +137,7 @@ def _rebuilt(
         setup="",
         signal_id=None,
         state=PositionState.ENTERING,
-        plan=adoption.engine_plan(engine, desk.settings),
+        plan=engine_plan(engine, desk.settings),
         opened_at=min(found.created_at, desk.now()),
         note=f"recovered from the broker's {Purpose.ENTRY if found.side is Side.BUY else Purpose.EXIT} order",
     )
