@@ -18,6 +18,7 @@ from tests.trading.test_alpaca_broker import QUICK, SELL, broker_at
 from tests.trading.test_alpaca_trade_stream import Recorder, authorise
 from tests.trading.world import IDLE_LANES, SCALP, Trouble, World, world
 from wsb_snake.core.orders import ExitReason, PositionState
+from wsb_snake.core.types import Quote
 from wsb_snake.core.vendor_stream import SOCKET
 from wsb_snake.notifications.chat import ChatError, ChatUncertain
 from wsb_snake.notifications.outbox import Outbox
@@ -281,13 +282,12 @@ def test_28b_a_reader_that_hangs_for_an_hour_keeps_no_position_open(tmp_path: Pa
 def _hang_quotes(w: World) -> None:
     """The quote stream falls silent and the polls that replace it never return."""
     w.exchange.subscribe_quotes(frozenset())
-    source = w.daemon.world.market._sources[0]
 
-    def hanging(symbols: tuple[str, ...]) -> dict[str, object]:
+    def hanging(symbols: tuple[str, ...]) -> dict[str, Quote]:
         w.hub.sleep(HOUR)
         return {}
 
-    source.option_quotes = hanging  # type: ignore[method-assign, assignment]
+    w.source.option_quotes = hanging  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("name", ["submit", "cancel", "order_by_client_id"])

@@ -333,10 +333,8 @@ def test_foreign_risk_lists_what_is_not_ours() -> None:
 
 
 def test_the_daily_report_says_when_eod_did_not_run() -> None:
-    assert (
-        "4 trades, 3 won, 1 lost (75% won); +$61.20 after $3.80 fees.\nEOD close ran 15:55:00 ET; flat proven."
-        in text(EventKind.DAILY_REPORT)
-    )
+    trades = "4 trades, 3 won, 1 lost (75% won); +$61.20 after $3.80 fees."
+    assert f"{trades}\nEOD close ran 15:55:00 ET; flat proven." in text(EventKind.DAILY_REPORT)
     bad = text(EventKind.DAILY_REPORT, eod_ran_et=None, eod_flat_proven=False)
     assert "EOD close did NOT run; flat NOT proven." in bad
 

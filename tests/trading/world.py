@@ -221,7 +221,8 @@ class World:
         self.broker = Troubles(self.exchange, self.hub)
         self.database = Database(self.settings.db_path, self.hub)
         self.database.open()
-        data = MarketData(FeedSource(self.exchange, self.hub, self.feed), None, self.clock)
+        self.source = FeedSource(self.exchange, self.hub, self.feed)
+        data = MarketData(self.source, None, self.clock)
         luck = random.Random(f"{self.seed}:{self.processes}")
         self.daemon = daemon.Daemon(
             daemon.World(
