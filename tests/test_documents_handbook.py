@@ -72,28 +72,24 @@ def test_there_is_a_sample_of_every_alert() -> None:
     assert set(ONE_OF_EACH) >= {EventKind(kind) for kind in ALERT_KINDS}
 
 
-def _words(node: ast.expr) -> str | None:
-    """The longest fixed part of a text that is written in the source."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return max(
-            (str(part.value) for part in node.values if isinstance(part, ast.Constant)), key=len, default=None
-        )
-    return None
+def _parts(node: ast.expr) -> list[str]:
+    """The fixed parts of a text that is written in the source, without what stands for values."""
+    pieces = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = (p.value for p in pieces if isinstance(p, ast.Constant) and isinstance(p.value, str))
+    return [text.strip(" :") for text in texts if " " in text.strip(" :")]
 
 
 def errors_in_the_code() -> set[str]:
     """The texts of alerts of the kind ``error``, as far as they are fixed."""
-    found = set()
+    found: list[str] = []
     for module in package():
         for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
             name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             if name == "alert" and len(call.args) == 2:
-                found.add(_words(call.args[0]))
+                found += _parts(call.args[0])
             if name == "event" and call.args and ast.unparse(call.args[0]) == "EventKind.ERROR":
-                found |= {_words(k.value) for k in call.keywords if k.arg == "what"}
-    return {text.strip() for text in found if text is not None}
+                found += [part for k in call.keywords if k.arg == "what" for part in _parts(k.value)]
+    return set(found)
 
 
 def test_every_error_that_is_told_is_in_the_table_of_errors() -> None:
@@ -122,12 +118,8 @@ def test_every_pause_is_explained_and_exists() -> None:
 
 def test_every_reason_for_not_being_flat_is_explained() -> None:
     tree = ast.parse((ROOT / "wsb_snake/trading/eod_reasons.py").read_text())
-    texts = {
-        _words(node)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant | ast.JoinedStr) and _words(node) is not None
-    }
-    reasons = {text.strip(" :") for text in texts if text and re.match(r"(the|no|it|not) \w+", text)}
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr))
+    reasons = {part for node in nodes for part in _parts(node) if re.match(r"(the|no|it|not) \w+", part)}
     table = sections(HANDBOOK, "### ")["Not flat"].replace(" … ", " ")
     assert len(reasons) >= 8
     assert [reason for reason in sorted(reasons) if reason not in table] == []
