@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from wsb_snake.config import Settings
 from wsb_snake.core.orders import PositionState
 from wsb_snake.trading.desk import BROKER_STALE_S, Desk
 from wsb_snake.trading.eod_guard import rungs
@@ -9,12 +10,20 @@ from wsb_snake.trading.positions import Position
 
 
 def blind(desk: Desk) -> str | None:
-    """Why we don't know enough of the broker to open anything."""
+    """Why we don't know enough of the broker or of the prices to open anything."""
     if not desk.ready:
         return "not reconciled with the broker yet"
+    if not quotes_serve(desk.settings):
+        return "live entries need real option quotes: ALPACA_OPTION_FEED=opra"
     if not desk.stream_up:
         return "the trade stream is down"
     return None if desk.broker_fresh() else f"the broker's state is older than {BROKER_STALE_S:.0f} s"
+
+
+def quotes_serve(settings: Settings) -> bool:
+    """Whether the option quotes are good enough to open something with the account's money."""
+    real = settings.alpaca_option_feed == "opra" or settings.wsb_snake_allow_indicative
+    return real or settings.mode != "live"
 
 
 def out_of_hours(desk: Desk, symbol: str, underlying: str, expiry: date) -> str | None:
