@@ -68,6 +68,12 @@ def test_the_first_chain_of_the_day_is_told_with_open_interest_and_the_next_keep
     assert room.two.chains == [("SPY", SESSION.day, SESSION.day, *near(670.0))]
 
 
+def test_near_is_a_share_of_the_spot_between_two_dollars_and_sixty() -> None:
+    assert near(500.0) == (Decimal(460), Decimal(540))
+    assert near(10.0) == (Decimal(8), Decimal(12))
+    assert near(800.0) == (Decimal(740), Decimal(860))
+
+
 def test_each_underlying_has_its_own() -> None:
     room = Room()
     room.look(0)

@@ -20,6 +20,7 @@ def test_a_pipeline_over_every_name_stays_within_its_requests(tmp_path: Path) ->
     room = Room(tmp_path)
     first = room.pass_of(SLOW, room.at(timedelta(hours=4, seconds=5)))  # with the history of the day
     assert sum(n for path, n in first.requests.items() if not path.startswith("v3/")) <= REQUESTS_A_MINUTE / 2
+    assert first.requests.total() <= REQUESTS + len(first.look.view.chains)  # no chain has a second page
     assert len(first.look.view.sessions["SPY"]) == 14
     again = room.pass_of(SLOW, room.at(timedelta(hours=4, minutes=10, seconds=5)))
     chains = {name for name in EVERY_NAME if again.requests[f"v1beta1/options/snapshots/{name}"]}

@@ -23,6 +23,9 @@ NEAR = Decimal("0.08")
 LEAST_NEAR = Decimal(2)
 """Dollars: enough strikes of a cheap name."""
 
+MOST_NEAR = Decimal(60)
+"""Dollars: strikes a dollar apart fit one page of the fallback, which holds 250 contracts."""
+
 INTEREST = "open interest"
 
 _CENT = Decimal("0.01")
@@ -99,6 +102,6 @@ def _by_symbol(rows: tuple[ChainRow, ...]) -> Mapping[str, int]:
 def near(spot: float) -> tuple[Decimal, Decimal]:
     """Lowest and highest strike that count, dollars."""
     middle = Decimal(str(spot))
-    reach = max(middle * NEAR, LEAST_NEAR)
+    reach = min(max(middle * NEAR, LEAST_NEAR), MOST_NEAR)
     low = (middle - reach).quantize(_CENT, ROUND_FLOOR)
     return max(low, _CENT), (middle + reach).quantize(_CENT, ROUND_CEILING)

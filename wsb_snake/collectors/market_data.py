@@ -93,7 +93,7 @@ class MarketData:
         return self._failover.ask("chain", lambda source: source.chain(underlying, first, last, low, high))
 
     def pressure_chain(self, underlying: str, expiry: date, spot: float, now: datetime) -> Chain:
-        """The chain within 8 % of ``spot`` dollars, at most ten minutes old.
+        """The chain within 8 % of ``spot`` dollars, $60 at most, and at most ten minutes old.
 
         Volume and open interest are None where no source tells them, which is not zero.
         """
