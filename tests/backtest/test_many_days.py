@@ -131,5 +131,7 @@ def test_a_recorded_day_says_what_it_does_not_prove(shared_dir: Path) -> None:
     assert len(wanted) == RECORDED_DAYS
     result = run_days(wanted[:1])
     assert result.ok
-    assert table(result).splitlines()[-1].endswith("this proves fills and arithmetic, no edge.")
+    said = table(result).splitlines()[-1]
+    assert "which flatters what trades on bars" in said
+    assert said.endswith("this proves fills and arithmetic, no edge.")
     assert result.as_json()["synthetic_bars"] is True

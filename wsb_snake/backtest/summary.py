@@ -22,7 +22,10 @@ from wsb_snake.sim.telegram_api import TelegramApi
 from wsb_snake.trading.desk import Desk
 
 ALL_ORDERS = 500
-SYNTHETIC = "Bars between recorded captures are synthetic: this proves fills and arithmetic, no edge."
+SYNTHETIC = (
+    "Bars between recorded captures are synthetic. They lead to the next capture while quotes stand still "
+    "until it, which flatters what trades on bars: this proves fills and arithmetic, no edge."
+)
 ENGINE_HEAD = ("engine", "entered", "closed", "won", "gross $", "fees $", "net $")
 
 
