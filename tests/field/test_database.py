@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.source_rules import ROOT
 from tests.trading.world import World, world
+from wsb_snake.backtest import driver
 from wsb_snake.backtest.driver import DayPlan, Depth, run_day
 from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.lanes import ThreadLanes
@@ -125,17 +126,29 @@ def test_19c_somebody_who_reads_for_long_holds_nothing_up(tmp_path: Path) -> Non
 HALF_DAY = date(2026, 11, 27)
 
 
-@pytest.mark.parametrize(("depth", "seed"), [("wire", 12), pytest.param("http", 3, marks=pytest.mark.slow)])
+LATE_MORNING = timedelta(hours=-2)
+"""A day that starts that long before its open still has entries, exits and its end."""
+
+
+@pytest.mark.parametrize(
+    ("depth", "seed", "starts_before_open"),
+    [
+        ("wire", 12, LATE_MORNING),
+        pytest.param("wire", 12, driver.STARTS_BEFORE_OPEN, marks=pytest.mark.slow),
+        pytest.param("http", 3, driver.STARTS_BEFORE_OPEN, marks=pytest.mark.slow),
+    ],
+)
 def test_23_one_day_gives_the_same_decisions_at_every_depth(
-    depth: Depth, seed: int, monkeypatch: pytest.MonkeyPatch
+    depth: Depth, seed: int, starts_before_open: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Simulation, rehearsal and the real thing decided differently on the same day.
 
     In process and through the real clients it is one daemon and one order path.
     """
     monkeypatch.setenv("WSB_SNAKE_HALF_DAY_ENTRIES", "true")
+    monkeypatch.setattr(driver, "STARTS_BEFORE_OPEN", starts_before_open)
     inside, through = (run_day(DayPlan(HALF_DAY, seed, each)) for each in ("port", depth))
-    assert inside.orders
+    assert inside.orders and inside.trades
     assert inside.orders == through.orders
     assert inside.trades == through.trades
     assert (inside.eod_run_et, inside.eod_flat_proven) == (through.eod_run_et, through.eod_flat_proven)
