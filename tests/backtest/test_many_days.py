@@ -30,6 +30,7 @@ def made_up(families: tuple[FamilyDay, ...] = (), limits: LimitCheck = CHECKED) 
     return ManyDays(tuple((seed, replace(day(TRADES), families=families, limits=limits)) for seed in (1, 2)))
 
 
+@pytest.mark.timeout(900)
 def test_two_days_add_up_and_keep_every_promise() -> None:
     told: list[str] = []
     result = run_days(plans((1, 2), None, None, False, "port"), told.append)
@@ -125,6 +126,7 @@ def test_seeds_are_a_range(capsys: pytest.CaptureFixture[str]) -> None:
     assert "is not a range such as 1-20" in capsys.readouterr().err
 
 
+@pytest.mark.timeout(900)
 def test_a_recorded_day_says_what_it_does_not_prove(shared_dir: Path) -> None:
     folder = shared_dir / "data" / "spy_0dte_chains"
     wanted = plans((7,), None, folder, True, "port")
