@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
+from tests.collectors.test_market_data import Feed
 from tests.loopback import Answer, Loopback, hang, raw, reply, trickle_body
 from wsb_snake.collectors import polygon_data
 from wsb_snake.collectors.alpaca_data import AlpacaData
+from wsb_snake.collectors.failover import Failover
 from wsb_snake.collectors.market_data import (
     BAR,
+    RETRY_PRIMARY_S,
     DataError,
     DataUnavailable,
     MarketData,
     NotEntitled,
+    Source,
 )
 from wsb_snake.collectors.polygon_data import PolygonData
 from wsb_snake.core.calendar import Session
@@ -88,17 +92,68 @@ def test_an_empty_200_is_an_answer_and_asks_nobody_else() -> None:
         assert polygon.seen == []
 
 
-def test_a_403_says_so_and_is_not_tried_again_within_the_hour() -> None:
+def test_a_403_says_so_and_after_several_in_a_row_is_not_tried_again_within_the_hour() -> None:
     with Loopback([FORBIDDEN]) as alpaca, Loopback([AGGS]) as polygon:
         vendors = Vendors(alpaca, polygon)
-        for minutes in (3, 4, 59):
-            view = vendors.data.bars(["SPY"], SESSION, vendors.at(minutes))
-            assert (view.feed, view.degraded) == ("polygon", True)
-        assert len(alpaca.seen) == 1
+        for minutes in (3, 4, 5, 7, 11, 19, 35, 67):  # each rest is twice as long as the one before
+            for later in (0.0, 0.4):
+                view = vendors.data.bars(["SPY"], SESSION, vendors.at(minutes + later))
+                assert (view.feed, view.degraded) == ("polygon", True)
+        vendors.data.bars(["SPY"], SESSION, vendors.at(126))
+        assert len(alpaca.seen) == 8
         assert vendors.data.last_error is not None
         assert "does not permit" in vendors.data.last_error
-        vendors.data.bars(["SPY"], SESSION, vendors.at(64))
-        assert len(alpaca.seen) == 2
+        vendors.data.bars(["SPY"], SESSION, vendors.at(127))
+        assert len(alpaca.seen) == 9
+        alpaca.answers[:] = [bars(0), FORBIDDEN]
+        assert not vendors.data.bars(["SPY"], SESSION, vendors.at(190)).degraded
+        for minutes in (191, 192):  # the row of refusals is broken: the rest is short again
+            assert vendors.data.bars(["SPY"], SESSION, vendors.at(minutes)).degraded
+        assert len(alpaca.seen) == 12
+
+
+@pytest.mark.parametrize("status", [401, 403, 409])
+def test_one_refusal_of_option_quotes_does_not_blind_the_exits(status: int) -> None:
+    refusal = reply({"message": "forbidden."}, status)
+    quote = {"ap": 1.02, "as": 5, "bp": 1.0, "bs": 5, "t": "2026-11-24T14:33:00Z"}
+    with Loopback([refusal, refusal, reply({"quotes": {SYMBOL: quote}})]) as alpaca:
+        vendors = Vendors(alpaca, None)
+        for minutes in (3.0, 3.1):  # six seconds
+            vendors.at(minutes)
+            with pytest.raises(NotEntitled):
+                vendors.data.option_quotes([SYMBOL])
+        vendors.at(3.2)
+        assert set(vendors.data.option_quotes([SYMBOL])) == {SYMBOL}
+
+
+def test_option_quotes_rest_no_longer_when_the_fallback_serves_them_for_a_while() -> None:
+    one, two = Feed("one"), Feed("two")
+    clock = VirtualClock(OPEN)
+    data = MarketData(one, two, clock)
+    one.error = DataUnavailable("down")
+    data.option_quotes([SYMBOL])
+    one.error, two.error = None, DataUnavailable("down, too")
+    clock.advance_to(5)
+    assert data.option_quotes([SYMBOL]) == {}
+
+
+def test_refusals_of_the_same_moment_are_one() -> None:
+    clock = VirtualClock(OPEN)
+    failover = Failover(Feed("one"), None, clock)
+
+    def inner(source: Source) -> None:
+        raise NotEntitled("403")
+
+    def outer(source: Source) -> None:
+        for _ in range(5):  # other lanes, that were on their way as well
+            with pytest.raises(NotEntitled):
+                failover.unless_resting(source, "chain", inner)
+        raise NotEntitled("403")
+
+    with pytest.raises(NotEntitled):
+        failover.ask("chain", outer)
+    clock.advance_to(RETRY_PRIMARY_S)
+    assert failover.ask("chain", lambda source: 1) == 1
 
 
 @pytest.mark.parametrize("fault", [hang, trickle_body(0.05)])
@@ -153,7 +208,7 @@ def test_the_vix_of_a_polygon_that_hangs_or_refuses_is_unknown_and_that_is_said(
         assert vendors.data.vix(vendors.at(10)) is None
         assert vendors.data.last_error == "polygon: vix: HTTP 403: You are not entitled to this data."
         assert vendors.data.vix(vendors.at(30)) is None
-        assert len(polygon.seen) == 2
+        assert len(polygon.seen) == 3
 
 
 def test_news_is_one_request_for_all_symbols() -> None:

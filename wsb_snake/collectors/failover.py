@@ -1,4 +1,8 @@
-"""Which source is asked: the first that answers, and none again at once that has just refused."""
+"""Which source is asked: the first that answers, and none again at once that has just refused.
+
+One refusal says little about the plan: a vendor in trouble answers 401 and 403 as well. So the rest is short
+at first and doubles with each refusal in a row. The exits live on option quotes, which hardly rest at all.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -6,8 +10,13 @@ from typing import TypeVar
 from wsb_snake.collectors.sources import DataError, DataUnavailable, NotEntitled, Source
 from wsb_snake.core.clock import Clock
 
+OPTION_QUOTES = "option quotes"
+
 RETRY_PRIMARY_S = 30.0
 RETRY_ENTITLEMENT_S = 3600.0
+"""The longest rest of a source that says again and again that it is not entitled; the first is the above."""
+RETRY_QUOTES_S = 5.0
+"""The longest rest for option quotes, whatever the reason."""
 
 T = TypeVar("T")
 
@@ -19,6 +28,7 @@ class Failover:
         self.sources = (primary,) if fallback is None else (primary, fallback)
         self._clock = clock
         self._resting: dict[tuple[str, str], tuple[float, DataError]] = {}
+        self._refused: dict[tuple[str, str], float] = {}  # how long the last refusal in a row rests, seconds
         self._errors: dict[str, str] = {}
 
     @property
@@ -54,17 +64,28 @@ class Failover:
         if error is not None and self._clock.monotonic() < until:
             raise error
         try:
-            return call(source)
+            answer = call(source)
         except NotEntitled as refused:
-            self.rest(source, kind, RETRY_ENTITLEMENT_S, refused)
+            before = self._refused.get((source.name, kind), RETRY_PRIMARY_S / 2)
+            seconds = min(2 * before, RETRY_ENTITLEMENT_S)
+            if self.rest(source, kind, seconds, refused):  # those that were asked at once refuse but once
+                self._refused[(source.name, kind)] = seconds
             raise
+        self._refused.pop((source.name, kind), None)
+        return answer
 
-    def rest(self, source: Source, kind: str, seconds: float, error: DataError) -> None:
-        """Do not ask ``source`` for ``kind`` again that soon; ``error`` stands for its answer."""
+    def rest(self, source: Source, kind: str, seconds: float, error: DataError) -> bool:
+        """Do not ask ``source`` for ``kind`` again that soon; ``error`` stands for its answer.
+
+        Whether the rest begins; False while one is under way.
+        """
         until, _ = self._resting.get((source.name, kind), (0.0, None))
         now = self._clock.monotonic()
-        if until <= now:
-            self._resting[(source.name, kind)] = (now + seconds, error)
+        if now < until:
+            return False
+        longest = RETRY_QUOTES_S if kind == OPTION_QUOTES else seconds
+        self._resting[(source.name, kind)] = (now + min(seconds, longest), error)
+        return True
 
     def tell(self, kind: str, source: Source, error: DataError) -> None:
         """Enter a refusal under ``errors``."""

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.collectors.chains import PressureChains
-from wsb_snake.collectors.failover import RETRY_ENTITLEMENT_S, RETRY_PRIMARY_S, Failover
+from wsb_snake.collectors.failover import OPTION_QUOTES, RETRY_ENTITLEMENT_S, RETRY_PRIMARY_S, Failover
 from wsb_snake.collectors.history import History
 from wsb_snake.collectors.kept import Kept
 from wsb_snake.collectors.news import News
@@ -84,7 +84,7 @@ class MarketData:
         asked = tuple(symbols)
         if not asked:
             return {}
-        return self._failover.ask("option quotes", lambda source: source.option_quotes(asked))
+        return self._failover.ask(OPTION_QUOTES, lambda source: source.option_quotes(asked))
 
     def chain(
         self, underlying: str, first: date, last: date, low: Decimal, high: Decimal
