@@ -197,6 +197,19 @@ def test_boosts_of_a_signal(conn: sqlite3.Connection) -> None:
     assert against[0].points < -3
 
 
+def test_what_the_owner_bought_by_hand_is_no_measure_of_the_engines(conn: sqlite3.Connection) -> None:
+    """However it ends, and in whatever number: the engines' boosts stay as they were."""
+    filled(conn)
+    before = learnt.load(conn)
+    for number in range(200):
+        by_hand = Trade(f"hand{number}", at(number, time(12, 5)), "3.00", engine="adopted", setup="")
+        write_close(conn, by_hand)
+    consume(conn)
+    after = learnt.load(conn)
+    assert after.version > before.version
+    assert (after.everything, dict(after.cells)) == (before.everything, dict(before.cells))
+
+
 def test_a_signal_without_a_past_gets_nothing(conn: sqlite3.Connection) -> None:
     filled(conn, 20)
     known = learnt.load(conn)

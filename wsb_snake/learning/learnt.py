@@ -53,8 +53,9 @@ def version(conn: sqlite3.Connection) -> int:
 class Learnt:
     """What counts for the next signal. ``weights`` are the components', not yet normalised.
 
-    ``everything`` adds up all trades, ``cells`` those of each time cell. ``factor`` (0 to 1) is what the
-    regime leaves of each boost. Where learning is off nothing is added and the weights are the prior.
+    ``everything`` adds up all trades of the engines, ``cells`` those of each time cell. ``factor`` (0 to
+    1) is what the regime leaves of each boost. Where learning is off nothing is added and the weights are
+    the prior.
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: learning_memory.PRIOR)

@@ -15,6 +15,8 @@ from wsb_snake.learning.facts import DAY, Fact
 from wsb_snake.learning.session_windows import window_of
 
 SOURCE = "time"
+BY_HAND = "adopted"
+"""The engine's name of what the owner bought by hand: no engine chose it, so it is no measure of one."""
 
 
 def cell_of(engine: str, kind: str, at: datetime, session: Session | None = None) -> str:
@@ -33,9 +35,10 @@ def learn(conn: sqlite3.Connection, fact: Fact) -> None:
 
 
 def load(conn: sqlite3.Connection) -> Mapping[str, Tally]:
-    """Every cell by its name."""
+    """Every cell of the engines by its name."""
     rows = conn.execute("SELECT cell, trades, sum_r, sum_r2, clumped FROM time_performance ORDER BY cell")
-    return MappingProxyType({row[0]: Tally(row[1], row[2], row[3], row[4]) for row in rows})
+    cells = {row[0]: Tally(row[1], row[2], row[3], row[4]) for row in rows}
+    return MappingProxyType({name: cell for name, cell in cells.items() if name.partition("|")[0] != BY_HAND})
 
 
 def _recompute(conn: sqlite3.Connection, cell: str) -> None:
