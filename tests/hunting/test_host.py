@@ -13,7 +13,8 @@ from wsb_snake.collectors.market_data import DataUnavailable
 from wsb_snake.core.orders import ExitReason
 from wsb_snake.engines.orchestrator_state import OrchestratorState, TickerState
 from wsb_snake.engines.state_machine import Machine, Phase
-from wsb_snake.hunting.strategies import Orchestrator, strategies
+from wsb_snake.engines.types import MarketView
+from wsb_snake.hunting.strategies import InstitutionalScalper, Orchestrator, strategies
 from wsb_snake.hunting.strategy import Cadence
 from wsb_snake.hunting.view import Needs
 
@@ -160,6 +161,72 @@ def test_an_engine_s_own_rule_closes_its_position_and_no_other(tmp_path: Path) -
         assert [row["exit_reason"] for row in w.outcomes()] == [ExitReason.ENGINE]
         assert engine.held[:3] == [(), (SPY_CALL,), (SPY_CALL,)]
         assert set(other.held) == {()}
+
+
+def test_exits_of_every_engine_come_before_the_chains_of_any_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        first, second = Scripted("leaps_engine"), Scripted("institutional_scalper")
+        host(w, first, second)
+        second.signals = [signal(w, engine="institutional_scalper")]
+        scan(w)
+        looked: list[int] = []
+
+        def chain(*_: Any) -> None:
+            looked.append(len(second.views))
+            raise DataUnavailable("no answer")
+
+        monkeypatch.setattr(w.daemon.world.market, "chain", chain)
+        first.signals, second.over = [signal(w, engine="leaps_engine")], {"SPY": "back inside the area"}
+        scan(w, 0)
+        assert looked == [2]
+        w.until(lambda: not w.watched, 60)
+
+
+def test_the_engine_that_closes_by_its_own_rule_waits_for_nobody_s_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        slow = Scripted("momentum_engine", quick=False)
+        slow.wants = Needs(bars=frozenset({"SPY"}), news=frozenset({"SPY"}))
+        band = InstitutionalScalper()
+        looked: list[datetime] = []
+
+        def watched(view: MarketView, _: object) -> tuple[()]:
+            looked.append(view.now)
+            return ()
+
+        monkeypatch.setattr(band, "scan", watched)
+        host(w, slow)
+        w.daemon.hunt.strategies = (slow, band)
+
+        def hangs(*_: Any) -> None:
+            w.hub.sleep(50)
+            raise DataUnavailable("no answer")
+
+        monkeypatch.setattr(w.daemon.world.market, "news", hangs)
+        w.to("10:06:05")
+        w.hub.spawn("gather", lambda: w.daemon.run_pipeline() and None)
+        scan(w, 0)
+        assert len(looked) == 1 and w.wall < "10:06:20"
+        assert slow.views == []
+
+
+def test_what_was_gathered_is_computed_although_the_quick_ones_get_no_bars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        quick, slow = Scripted(), Scripted("momentum_engine", quick=False)
+        host(w, quick, slow)
+        w.do(w.daemon.run_pipeline)
+
+        def broken(*_: Any) -> None:
+            raise DataUnavailable("503 from the data vendor")
+
+        monkeypatch.setattr(w.daemon.world.market, "bars", broken)
+        scan(w, 0)
+        assert (len(quick.views), len(slow.views)) == (0, 1)
 
 
 def test_every_engine_can_be_switched_off(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.hunting.scripted import Scripted, host, signal
 from tests.sim.bench import AAPL_CALL, DAY, SPY_CALL
 from tests.trading.world import World, world
+from wsb_snake.collectors.market_data import DataUnavailable
 from wsb_snake.core.occ import build
 from wsb_snake.core.signals import Signal
 from wsb_snake.core.types import Bar, Right
@@ -86,6 +87,31 @@ def test_no_contract_and_a_dear_one_are_told_apart(tmp_path: Path) -> None:
         assert (nothing["verdict"], dear["verdict"]) == ("watched", "too_dear")
         assert "cheapest near delta 0.45 costs $905, limit $420" in dear["reason"]
         assert nothing["reason"].startswith("no ")
+
+
+def test_a_pass_stops_asking_for_chains_that_are_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        asked: list[str] = []
+
+        def hangs(ticker: str, *_: Any) -> None:
+            asked.append(ticker)
+            w.hub.sleep(6)
+            raise DataUnavailable("no answer")
+
+        monkeypatch.setattr(w.daemon.world.market, "chain", hangs)
+        names = ("SPY", "QQQ", "IWM", "AAPL")
+        signals = [signal(w, 90 - n, name) for n, name in enumerate(names)]
+        rows = seen(w, *signals, engine=engine)
+        assert asked == ["SPY", "QQQ"]
+        assert [row["reason"] for row in rows] == ["no chain: no answer"] * 2 + [
+            "not asked for a contract: the chains before it took 12 s"
+        ] * 2
+        (row,) = seen(w, signal(w), engine=engine)  # the next pass asks again
+        assert row["reason"] == "no chain: no answer"
 
 
 def test_past_the_cut_off_nothing_is_entered_and_why_is_kept(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from wsb_snake.engines.types import right_of
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.engine_plans import engine_plan
 
+CHAINS_S = 10.0
+"""Seconds that the chains of one pass may take together: all engines compute in the lane that waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoContract:
@@ -25,21 +28,31 @@ class NoContract:
 
 
 class Contracts:
-    """Asks the chain, never cached, for each signal that may be traded."""
+    """Asks the chain, never cached, for each signal that may be traded, while the pass has time for it."""
 
     def __init__(self, settings: Settings, market: MarketData) -> None:
         self._settings = settings
         self._market = market
+        self._waited_s = 0.0  # for the chains of this pass
+
+    def begin(self) -> None:
+        """A pass begins."""
+        self._waited_s = 0.0
 
     def intent(self, desk: Desk, signal: Signal, session: Session) -> TradeIntent | NoContract:
         """What to buy for ``signal``, or why there is nothing."""
+        if self._waited_s >= CHAINS_S:
+            return NoContract(f"not asked for a contract: the chains before it took {self._waited_s:.0f} s")
         engine = signal.engine
         wanted = expiries(engine, session.day, desk.calendar)
         low, high = strike_window(signal.price, reach(engine))
+        began = desk.clock.monotonic()
         try:
             rows = self._market.chain(signal.ticker, wanted.first, wanted.last, low, high)
         except DataError as error:
             return NoContract(f"no chain: {error}")
+        finally:
+            self._waited_s += desk.clock.monotonic() - began
         picked = pick(
             rows,
             right_of(signal.direction),

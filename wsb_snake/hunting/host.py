@@ -1,7 +1,8 @@
 """Runs whichever engines are due.
 
 What takes long to fetch is gathered in another lane than the one that computes: all engines compute in
-one lane, and the scalper's half minutes do not wait for the chains of the others.
+one lane, and neither the scalper's half minutes nor the exits of the band rule wait for the chains of
+the others.
 """
 
 import logging
@@ -15,6 +16,7 @@ from operator import or_
 
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.orders import ExitReason
+from wsb_snake.core.signals import Signal
 from wsb_snake.engines.types import MarketView
 from wsb_snake.hunting.climate import Climate
 from wsb_snake.hunting.judging import Judge
@@ -90,15 +92,17 @@ class Host:
         return True
 
     def scan(self, session: Session, now: datetime) -> bool:
-        """Compute what is due: what was gathered, then the quick engines on bars fetched here.
+        """Compute what is due: the quick engines on what is fetched here, then what was gathered.
 
         Whether anything was fetched. Raises DataError when no bars came.
         """
-        while self._gathered:
-            self._compute(self._gathered.popleft())
-        fetched = self._fetch(session, now, quick=True)
-        if fetched is not None:
-            self._compute(fetched)
+        try:
+            fetched = self._fetch(session, now, quick=True)
+            if fetched is not None:
+                self._compute(fetched)
+        finally:  # what was gathered is there whether bars come or not
+            while self._gathered:
+                self._compute(self._gathered.popleft())
         self._judge.follow(session, now)
         return fetched is not None
 
@@ -146,12 +150,14 @@ class Host:
         regime = self._climate.regime
         self._lessons.take_up(regime)
         self._judge.begin()
-        for strategy, needs in gathered.due:
+        seen: list[tuple[Strategy, MarketView, Sequence[Signal]]] = []
+        for strategy, needs in gathered.due:  # every exit before any signal: judging waits for chains
             view = narrowed(gathered.look.view, needs)
             held = [p for p in self._executor.desk.book.view.held() if p.engine == strategy.engine]
             strategy.settle(held, view.now)
             self._close(strategy, view, held)
-            signals = strategy.scan(view, self._lessons.weights())
+            seen.append((strategy, view, strategy.scan(view, self._lessons.weights())))
+        for strategy, view, signals in seen:
             for signal in sorted(signals, key=lambda found: (-found.confidence, found.ticker)):
                 self._judge.judge(strategy, signal, view, regime)
             self._judge.remember(strategy)

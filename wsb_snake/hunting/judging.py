@@ -74,6 +74,7 @@ class Judge:
     def begin(self) -> None:
         """A pass begins."""
         self._to_follow = FOLLOWED_A_PASS
+        self._contracts.begin()
 
     def follow(self, session: Session, now: datetime) -> None:
         """Look at what is followed on paper, every half minute at most."""

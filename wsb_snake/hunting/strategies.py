@@ -174,10 +174,14 @@ class Leaps(Strategy):
 
 
 class InstitutionalScalper(Strategy):
-    """It is looked at each minute: it speaks once a half hour, and a bar that is late must not be missed."""
+    """It is looked at each minute: it speaks once a half hour, and a bar that is late must not be missed.
+
+    Its rule closes positions, which waits for nobody's chain.
+    """
 
     engine = institutional_scalper.ENGINE
     cadence = Cadence(timedelta(minutes=1), _LATER)
+    quick = True
 
     def __init__(self) -> None:
         self._rules = institutional_scalper.InstitutionalRules()

@@ -51,7 +51,7 @@ class Strategy(ABC):
     engine: str
     cadence: Cadence
     quick = False
-    """Looks at bars only, and so often that it must not wait for what the others ask for."""
+    """Needs no chain, news or VIX, and must not wait for those that do."""
 
     @abstractmethod
     def needs(self, listed: frozenset[str]) -> Needs:
