@@ -114,7 +114,7 @@ def test_a_late_or_revised_bar_of_the_overlap_replaces_what_was_cached() -> None
     desk.one.hold_back = lambda bar: False
     desk.one.price = 1.5
     view = desk.data.bars(["SPY", "AMD"], SESSION, desk.at(4))
-    assert [bar.close for bar in view.bars["SPY"]] == [1.0, 1.0, 1.5, 1.5]
+    assert [bar.close for bar in view.bars["SPY"]] == [1.0, 1.5, 1.5, 1.5]  # in one request with AMD's
     assert [bar.close for bar in view.bars["AMD"]] == [1.0, 1.0, 1.5, 1.5]
 
 
@@ -124,19 +124,42 @@ def test_a_silent_symbol_has_no_bars_and_is_not_made_up() -> None:
     view = desk.data.bars(["SPY", "SLV"], SESSION, desk.at(5))
     assert view.bars["SLV"] == ()
     assert view.missing == frozenset()
-    desk.data.bars(["SPY", "SLV"], SESSION, desk.at(6))
-    assert desk.one.asked[1][1] == OPEN + 4 * BAR  # its silence does not fetch the day again
+    for minute in (60, 61, 63):
+        desk.data.bars(["SPY", "SLV"], SESSION, desk.at(minute))
+    # its silence does not fetch the day again, and asks for nothing beside the others
+    assert desk.one.asked[2:] == [
+        (("SPY", "SLV"), OPEN + (minute - 16) * BAR, OPEN + minute * BAR) for minute in (61, 63)
+    ]
+
+
+@pytest.mark.parametrize("minutes", [(1, 2, 3), (31, 32, 33, 34), tuple(range(40, 54))])
+def test_minutes_that_an_empty_answer_left_out_come_with_a_later_one(minutes: tuple[int, ...]) -> None:
+    desk = Desk()
+    for minute in range(1, 61):
+        desk.one.silent = {"AMD", "SPY"} if minute in minutes else {"SLV"}
+        view = desk.data.bars(["SPY", "AMD", "SLV"], SESSION, desk.at(minute))
+    assert [bar.start for bar in view.bars["SPY"]] == [OPEN + n * BAR for n in range(60)]
+    assert view.bars["AMD"][0].start == OPEN and len(view.bars["AMD"]) == 60
+    assert desk.one.calls == 60
+
+
+def test_bars_that_come_minutes_late_are_not_lost() -> None:
+    desk = Desk()
+    desk.one.hold_back = lambda bar: bar.start + 5 * BAR > desk.clock.now()
+    for minute in range(1, 61):
+        view = desk.data.bars(["SPY"], SESSION, desk.at(minute))
+    assert [bar.start for bar in view.bars["SPY"]] == [OPEN + n * BAR for n in range(56)]
 
 
 def test_a_new_symbol_is_fetched_from_the_open_beside_the_others() -> None:
     desk = Desk()
-    desk.data.bars(["SPY"], SESSION, desk.at(5))
-    view = desk.data.bars(["SPY", "AMD"], SESSION, desk.at(6))
+    desk.data.bars(["SPY"], SESSION, desk.at(29))
+    view = desk.data.bars(["SPY", "AMD"], SESSION, desk.at(30))
     assert desk.one.asked[1:] == [
-        (("SPY",), OPEN + 4 * BAR, OPEN + 6 * BAR),
-        (("AMD",), OPEN, OPEN + 6 * BAR),
+        (("SPY",), OPEN + 28 * BAR, OPEN + 30 * BAR),
+        (("AMD",), OPEN, OPEN + 30 * BAR),
     ]
-    assert len(view.bars["AMD"]) == len(view.bars["SPY"]) == 6
+    assert len(view.bars["AMD"]) == len(view.bars["SPY"]) == 30
 
 
 def test_a_new_session_starts_afresh_and_bars_end_with_it() -> None:

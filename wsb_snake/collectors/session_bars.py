@@ -1,8 +1,8 @@
 """The bars of the session under way, each fetched once.
 
 One window a source, so that what a view shows always comes from one feed: volumes of two feeds do not
-compare. A request asks only for what ended since the last one, and for one bar more, because the newest
-bar may still have been missing or unfinished then.
+compare. A request asks only for what ended since the last bar that came, and for that bar again, because it
+may have been unfinished then: an answer without bars may be the vendor's trouble and not silence.
 """
 
 import threading
@@ -18,6 +18,9 @@ from wsb_snake.core.types import Bar
 
 LAG = timedelta(minutes=2)
 """How far behind a view may be when the budget lets nothing newer come."""
+
+REACH = timedelta(minutes=15)
+"""How far back what did not come is asked for again: a thin name is silent for longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,18 @@ class BarsView:
 
 @dataclass(slots=True)
 class _Window:
-    """One feed's bars of one session; ``through`` is the moment up to which a symbol was fetched."""
+    """One feed's bars of one session; ``through`` is the moment up to which a symbol was asked for."""
 
     day: date
     bars: dict[str, tuple[Bar, ...]] = field(default_factory=dict)
     through: dict[str, datetime] = field(default_factory=dict)
+
+    def lacks_from(self, symbol: str, opened: datetime, end: datetime) -> datetime:
+        """From where on to ask for ``symbol``, up to ``end``."""
+        known = self.bars.get(symbol)
+        came = known[-1].start + BAR if known else opened
+        through = self.through.get(symbol, opened)
+        return max(opened, max(came, min(through, end - REACH)) - BAR)
 
 
 class SessionBars:
@@ -113,14 +123,20 @@ def _complete_to(window: _Window, symbols: tuple[str, ...], end: datetime) -> da
 def _by_start(
     window: _Window, symbols: tuple[str, ...], opened: datetime, end: datetime
 ) -> list[tuple[datetime, list[str]]]:
-    """What to ask for: symbols that lack the same stretch share a request, the shortest stretch first."""
+    """What to ask for: symbols that lack the same stretch share a request, the shortest stretch first.
+
+    Short stretches all share one: silent symbols cost no further request.
+    """
+    if end <= opened:
+        return []
+    behind = [symbol for symbol in symbols if window.through.get(symbol, opened) < end]
+    starts = {symbol: window.lacks_from(symbol, opened, end) for symbol in behind}
+    reach = end - REACH - BAR
+    shared = min((start for start in starts.values() if start >= reach), default=reach)
     groups: dict[datetime, list[str]] = {}
-    for symbol in symbols:
-        through = window.through.get(symbol)
-        if through is None or through < end:
-            start = opened if through is None else max(opened, through - BAR)
-            groups.setdefault(start, []).append(symbol)
-    return sorted(groups.items(), reverse=True) if end > opened else []
+    for symbol, start in starts.items():
+        groups.setdefault(shared if start >= reach else start, []).append(symbol)
+    return sorted(groups.items(), reverse=True)
 
 
 def _joined(cached: tuple[Bar, ...], newer: list[Bar]) -> tuple[Bar, ...]:
