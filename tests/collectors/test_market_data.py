@@ -115,7 +115,7 @@ def test_a_late_or_revised_bar_of_the_overlap_replaces_what_was_cached() -> None
     desk.one.price = 1.5
     view = desk.data.bars(["SPY", "AMD"], SESSION, desk.at(4))
     assert [bar.close for bar in view.bars["SPY"]] == [1.0, 1.5, 1.5, 1.5]  # in one request with AMD's
-    assert [bar.close for bar in view.bars["AMD"]] == [1.0, 1.0, 1.5, 1.5]
+    assert [bar.close for bar in view.bars["AMD"]] == [1.0, 1.5, 1.5, 1.5]
 
 
 def test_a_silent_symbol_has_no_bars_and_is_not_made_up() -> None:
