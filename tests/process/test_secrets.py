@@ -27,6 +27,7 @@ from wsb_snake.config import Settings
 pytestmark = pytest.mark.timeout(600)
 
 PATIENCE_S = 180.0
+HALF_DAY = "2026-11-27"
 
 PAGES = (
     "/", "/health", "/status", "/api/status", "/api/live", "/api/today", "/api/decisions", "/api/trades",
@@ -123,7 +124,7 @@ def test_a_mistake_in_the_settings_and_the_demo_tell_nothing(tmp_path: Path, mar
         assert told.returncode == 2 and name.encode() in told.stderr
         assert marks.within(told.stdout + told.stderr) == []
     planted = {name: marks[name] for name in NAMES if not name.endswith("_URL")}
-    told = _main(tmp_path, planted, "demo", "--in-process", "--json")
+    told = _main(tmp_path, planted, "demo", "--in-process", "--json", "--date", HALF_DAY)
     assert told.returncode == 0 and json.loads(told.stdout.splitlines()[-1])["eod_flat_proven"]
     assert marks.within(told.stdout + told.stderr) == []
 
