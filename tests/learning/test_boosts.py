@@ -123,11 +123,14 @@ def made(points: float, trades: int = 100, lifts: bool = True) -> Boost:
         (65.0, (made(6.0),), 71.0),
         (65.0, (made(6.0, 14, lifts=False),), 69.9),  # up to the bar and no further
         (71.0, (made(6.0, 14, lifts=False),), 77.0),  # it was over the bar by itself
-        (65.0, (made(3.0), made(3.0, 14, lifts=False)), 69.9),
-        (65.0, (made(6.0), made(3.0, 14, lifts=False)), 74.0),
+        (65.0, (made(3.0), made(6.0, 14, lifts=False)), 69.9),  # the stronger counts, and may not lift
+        (65.0, (made(6.0, 14, lifts=False), made(6.0)), 71.0),
+        (65.0, (made(6.0), made(3.0, 14, lifts=False)), 71.0),  # of two that pull one way the stronger
+        (72.0, (made(-3.0), made(-6.0)), 66.0),
+        (72.0, (made(5.0), made(-3.0), made(-2.0), made(4.0)), 74.0),  # and both ways are weighed up
         (72.0, (made(-6.0, 14, lifts=False),), 66.0),
-        (65.0, (made(9.0), made(8.0)), 75.0),  # at most ten in all
-        (65.0, (made(-9.0), made(-8.0)), 55.0),
+        (65.0, (made(12.0),), 75.0),  # at most ten in all
+        (65.0, (made(-12.0),), 55.0),
         (95.0, (made(9.0),), 100.0),
         (69.95, (made(6.0, 14, lifts=False),), 69.95),  # never lowered for being held
     ],
@@ -139,6 +142,8 @@ def test_judged(confidence: float, boosts: tuple[Boost, ...], after: float) -> N
 def test_judged_says_what_was_added_and_what_was_not() -> None:
     assert judged(65.0, (made(6.0), made(0.0)), 70.0)[1] == "+6.0 from 100"
     assert judged(65.0, (), 70.0)[1] == ""
+    twice = judged(65.0, (made(3.0), made(6.0)), 90.0)[1]
+    assert twice == "+6.0 from 100; +3.0 by time not added: much of it is the same trades"
     held = judged(65.0, (made(6.0, 14, lifts=False),), 70.0)[1]
     assert held == f"+6.0 from 14; not lifted over 70: no cell of {MIN_TO_LIFT} earning trades carries it"
 

@@ -191,10 +191,22 @@ def test_boosts_of_a_signal(conn: sqlite3.Connection) -> None:
     assert all(boost.points > 3 and boost.trades == 240 and boost.lifts for boost in boosts)
     assert boosts[0].why.endswith("from 240 trades in this hour and setup, shrunk to 56 %")
     raised, why = learnt.judged(62.0, boosts, 70.0)
-    assert raised == 72.0
-    assert why == f"{boosts[0].why}; {boosts[1].why}"
+    assert raised == 62.0 + boosts[0].points
+    assert (
+        why == f"{boosts[0].why}; {boosts[1].points:+.1f} by pattern not added: much of it is the same trades"
+    )
     against = known.boosts("spy_scalper", "bad", None, "SPY", at(9, time(13, 5)), None, None)
     assert against[0].points < -3
+
+
+def test_the_same_trades_in_two_cells_carry_a_signal_no_further_than_in_one(conn: sqlite3.Connection) -> None:
+    filled(conn)
+    known = learnt.load(conn, factor=0.5)
+    boosts = known.boosts("spy_scalper", "good", None, "SPY", at(9, time(10, 12)), None, WINDOW)
+    one = max(boost.points for boost in boosts)
+    start = 70.0 - 1.5 * one
+    assert learnt.judged(start, boosts, 70.0)[0] == pytest.approx(start + one)
+    assert sum(boost.points for boost in boosts) > 1.5 * one
 
 
 def test_what_the_owner_bought_by_hand_is_no_measure_of_the_engines(conn: sqlite3.Connection) -> None:

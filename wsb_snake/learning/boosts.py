@@ -151,7 +151,13 @@ def judged(confidence: float, boosts: Sequence[Boost], execute_bar: float) -> tu
     ``execute_bar`` is the bar that counts for this very signal, with whatever the hour and the name add.
     Over it a signal is carried only by cells of MIN_TO_LIFT outcomes that earn money themselves.
     """
-    told = [boost.why for boost in boosts if boost.points]
+    counted = _counted(boosts)
+    told = [boost.why for boost in counted]
+    told += [
+        f"{boost.points:+.1f} by {boost.source} not added: much of it is the same trades"
+        for boost in boosts
+        if boost.points and boost not in counted
+    ]
     raised = _after(confidence, boosts)
     if confidence < execute_bar <= raised:
         lifted = _after(confidence, [boost for boost in boosts if boost.lifts or boost.points < 0])
@@ -163,8 +169,17 @@ def judged(confidence: float, boosts: Sequence[Boost], execute_bar: float) -> tu
     return raised, "; ".join(told)
 
 
-def _after(confidence: float, boosts: Iterable[Boost]) -> float:
-    points = math.fsum(boost.points for boost in boosts)
+def _counted(boosts: Sequence[Boost]) -> list[Boost]:
+    """The strongest either way: cells overlap, and a trade does not prove more for being in two of them."""
+    most = max((boost.points for boost in boosts), default=0.0)
+    least = min((boost.points for boost in boosts), default=0.0)
+    up = [boost for boost in boosts if boost.points == most > 0]
+    down = [boost for boost in boosts if boost.points == least < 0]
+    return up[:1] + down[:1]
+
+
+def _after(confidence: float, boosts: Sequence[Boost]) -> float:
+    points = math.fsum(boost.points for boost in _counted(boosts))
     points = max(-MAX_POINTS, min(MAX_POINTS, points))
     return round(max(0.0, min(100.0, confidence + points)), 6)
 
