@@ -205,9 +205,12 @@ class InstitutionalScalper(Strategy):
         self._state = institutional_scalper.traded(self._state, signal.ticker, now)
 
     def exits(self, view: MarketView, held: Sequence[Position]) -> Sequence[tuple[Position, str]]:
-        ways = {position.underlying: _way(position) for position in held}
-        over = dict(institutional_scalper.exits(view, ways, self._rules))
-        return [(position, over[position.underlying]) for position in held if position.underlying in over]
+        found: list[tuple[Position, str]] = []
+        for position in held:  # each by itself: a call and a put of one name may be held at once
+            way = {position.underlying: _way(position)}
+            over = institutional_scalper.exits(view, way, self._rules)
+            found += [(position, reason) for _, reason in over]
+        return found
 
     def memory(self) -> str:
         return self._state.to_json()
