@@ -17,6 +17,7 @@ from wsb_snake.engines.types import MarketView
 from wsb_snake.hunting.strategies import InstitutionalScalper, Orchestrator, strategies
 from wsb_snake.hunting.strategy import Cadence
 from wsb_snake.hunting.view import Needs
+from wsb_snake.trading.broker import Unavailable
 
 
 def scan(w: World, seconds: float = 30) -> None:
@@ -205,9 +206,12 @@ def test_the_engine_that_closes_by_its_own_rule_waits_for_nobody_s_chain(
             w.hub.sleep(50)
             raise DataUnavailable("no answer")
 
+        def gather() -> None:
+            w.daemon.run_pipeline()
+
         monkeypatch.setattr(w.daemon.world.market, "news", hangs)
         w.to("10:06:05")
-        w.hub.spawn("gather", lambda: w.daemon.run_pipeline() and None)
+        w.hub.spawn("gather", gather)
         scan(w, 0)
         assert len(looked) == 1 and w.wall < "10:06:20"
         assert slow.views == []
@@ -227,6 +231,32 @@ def test_what_was_gathered_is_computed_although_the_quick_ones_get_no_bars(
         monkeypatch.setattr(w.daemon.world.market, "bars", broken)
         scan(w, 0)
         assert (len(quick.views), len(slow.views)) == (0, 1)
+
+
+def test_what_an_engine_holds_is_watched_although_the_day_s_names_do_not_come(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted("institutional_scalper")
+        host(w, engine)
+        engine.signals = [signal(w, engine="institutional_scalper")]
+        scan(w)
+        assert [p.underlying for p in w.watched] == ["SPY"]
+        w.crash()
+        w.start(agree=False)
+        w.broker.always["contracts"] = Unavailable("503")
+        w.agree()
+        band, momentum = InstitutionalScalper(), Scripted("momentum_engine", quick=False)
+        w.daemon.hunt.strategies = (band, momentum)
+        rule = Scripted("institutional_scalper")
+        rule.over = {"SPY": "back inside the area"}
+        band.exits = rule.exits  # type: ignore[method-assign]
+        told = [text for text in w.alerts() if "the day's contracts" in text]
+        scan(w)
+        w.until(lambda: not w.watched, 60)
+        assert told == []
+        w.run(25 * 60)  # the pipeline's lane goes on
+        told = [text for text in w.alerts() if "the day's contracts" in text]
+        assert len(told) == 1 and "nothing is hunted that expires today" in told[0]
+        assert w.errors == []
 
 
 def test_every_engine_can_be_switched_off(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import or_
 
@@ -25,6 +25,9 @@ from wsb_snake.hunting.strategy import Memory, Strategy
 from wsb_snake.hunting.view import Look, Needs, Viewer, narrowed
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.positions import Position
+
+NAMELESS = timedelta(minutes=10)
+"""The owner is told when a session has gone on for so long without the day's names."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,8 @@ class Host:
         """The names of the day that list a contract expiring today,"""
         self.names_day: date | None = None
         """and the day for which they were read."""
+        self._nameless: datetime | None = None  # since when they lack, within a session
+        self._nameless_told: date | None = None  # the session of which the owner knows it
 
     def load(self, conn: sqlite3.Connection) -> None:
         """Restore what the engines remember."""
@@ -87,7 +92,8 @@ class Host:
         """
         if self.names_day != session.day:
             return False
-        for lack in self._viewer.history(self._needs(self.strategies), session):
+        needs = _together([(strategy, self._needs(strategy)) for strategy in self.strategies])
+        for lack in self._viewer.history(needs, session):
             log.warning("before the open: %s", lack)
         return True
 
@@ -111,6 +117,7 @@ class Host:
 
         Whether anything was fetched. Raises DataError when no bars came.
         """
+        self._tell_nameless(session, now)
         fetched = self._fetch(session, now, quick=False)
         if fetched is not None:
             self._gathered.append(fetched)
@@ -122,21 +129,39 @@ class Host:
         return min(moments, default=None)
 
     def _fetch(self, session: Session, now: datetime, *, quick: bool) -> _Gathered | None:
-        due = [s for s in self.strategies if s.quick is quick and self._due(s, session, now)]
-        needs = self._needs(due)
+        strategies = [s for s in self.strategies if s.quick is quick and self._due(s, session, now)]
+        due = tuple((strategy, self._needs(strategy)) for strategy in strategies)
+        needs = _together(due)
         if not needs.bars:
             return None
         look = self._viewer.look(needs, session, now)
-        for strategy in due:  # only now: a pass that got no bars is tried again
+        for strategy in strategies:  # only now: a pass that got no bars is tried again
             self._passed[strategy.engine] = session.open, strategy.cadence.slot(now, session)
         for lack in look.lacks:
-            log.warning("%s: %s", ", ".join(strategy.engine for strategy in due), lack)
-        return _Gathered(look, tuple((strategy, self._needs([strategy])) for strategy in due))
+            log.warning("%s: %s", ", ".join(strategy.engine for strategy in strategies), lack)
+        return _Gathered(look, due)
 
-    def _needs(self, strategies: Sequence[Strategy]) -> Needs:
-        """What they look at together."""
-        listed = frozenset(self.names)
-        return reduce(or_, (strategy.needs(listed) for strategy in strategies), Needs())
+    def _needs(self, strategy: Strategy) -> Needs:
+        """What it looks at: what it holds is watched also while the day's names are not known."""
+        held = frozenset(position.underlying for position in self._held(strategy))
+        return strategy.needs(held.union(self.names))
+
+    def _held(self, strategy: Strategy) -> list[Position]:
+        return [p for p in self._executor.desk.book.view.held() if p.engine == strategy.engine]
+
+    def _tell_nameless(self, session: Session, now: datetime) -> None:
+        """Once a session: without the day's names nothing is hunted that expires today."""
+        if session.day in (self.names_day, self._nameless_told):
+            return
+        if self._nameless is None or self._nameless < session.open:
+            self._nameless = now
+        elif now - self._nameless >= NAMELESS:
+            self._nameless_told = session.day
+            self._executor.desk.alert(
+                "the day's contracts",
+                "the broker has not told them, so that nothing is hunted that expires today;"
+                " it is asked again every minute",
+            )
 
     def _due(self, strategy: Strategy, session: Session, now: datetime) -> bool:
         """Whether the present pass of ``strategy`` has not been made."""
@@ -153,7 +178,7 @@ class Host:
         seen: list[tuple[Strategy, MarketView, Sequence[Signal]]] = []
         for strategy, needs in gathered.due:  # every exit before any signal: judging waits for chains
             view = narrowed(gathered.look.view, needs)
-            held = [p for p in self._executor.desk.book.view.held() if p.engine == strategy.engine]
+            held = self._held(strategy)
             strategy.settle(held, view.now)
             self._close(strategy, view, held)
             seen.append((strategy, view, strategy.scan(view, self._lessons.weights())))
@@ -168,3 +193,7 @@ class Host:
         for position, reason in strategy.exits(view, watched) if watched else ():
             if self._executor.execute_exit(position.position_id, ExitReason.ENGINE):
                 log.info("%s closes %s: %s", strategy.engine, position.symbol, reason)
+
+
+def _together(each: Sequence[tuple[Strategy, Needs]]) -> Needs:
+    return reduce(or_, (needs for _, needs in each), Needs())
