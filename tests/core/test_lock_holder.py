@@ -10,6 +10,32 @@ from wsb_snake.core.lock_holder import HolderUnknown, end_holder, holder
 from wsb_snake.core.process_lock import ProcessLock
 
 ROOT = Path(__file__).resolve().parents[2]
+UNSEEN = "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + HOLD
+"""Not dumpable: nobody without privileges sees its files, as with systemd's ``PrivateUsers=``."""
+
+END = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(24, 19)  # also root is to read no files of others
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[3], *sys.argv[1:3]])
+"""
+ENDER = """
+import sys
+from pathlib import Path
+from wsb_snake.core.lock_holder import HolderUnknown, end_holder
+number, path = int(sys.argv[2]), Path(sys.argv[1])
+seen = []
+try:
+    for file in Path(f"/proc/{number}/fd").iterdir():
+        file.stat()
+        seen.append(file)
+except PermissionError:
+    pass
+assert not seen
+try:
+    print("over", end_holder(path, number))
+except HolderUnknown as error:
+    print(error)
+"""
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + HOLD
 
 
@@ -40,6 +66,34 @@ def test_the_holder_ends_and_the_lock_is_free(path: Path, code: str, number: int
         assert end_holder(path, process.pid, term_s=5.0 if number == -15 else 0.2)
         assert process.wait(30) == number
     ProcessLock(path, "it").acquire()
+
+
+def ended_by_a_stranger(path: Path, number: int) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", END, str(path), str(number), ENDER],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_a_holder_whose_files_nobody_sees_ends_as_well(path: Path) -> None:
+    with started(UNSEEN, path) as process:
+        assert ended_by_a_stranger(path, process.pid) == "over True\n"
+        assert process.wait(30) == -15
+    ProcessLock(path, "it").acquire()
+
+
+def test_a_process_whose_files_nobody_sees_is_left_alone_for_another_lock(path: Path) -> None:
+    with started(UNSEEN, path.with_name("other")) as process:
+        path.write_text(f"{process.pid}\n")
+        assert f"process {process.pid} does not hold" in ended_by_a_stranger(path, process.pid)
+        assert process.poll() is None
+        process.kill()
 
 
 def test_a_process_that_does_not_hold_it_is_left_alone(
