@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engines.tapes import OPEN, bar, flat, history, line, mirrored, tape_of
+from tests.engines.tapes import OPEN, bar, flat, history, line, mirrored, tape_of, timed, view_of
 from wsb_snake.core.types import Bar, Chain, ChainRow, Contract, Right
+from wsb_snake.engines.day_tape import read
 from wsb_snake.engines.family_detectors import detect
 from wsb_snake.engines.setup_families import Family, Finding
 from wsb_snake.engines.types import Direction
@@ -215,6 +216,14 @@ def test_headlines_are_attention_and_a_poor_name_has_no_liquidity() -> None:
     poor = history(volume=1000)
     few = [replace(each, volume=each.volume / 3) for each in crowd()]
     assert met(find(Family.CROWD_IGNITION, few, poor)) == (True, True, False)
+
+
+def test_a_crowd_is_not_counted_by_the_volumes_of_another_feed() -> None:
+    seen = view_of(timed(crowd()))
+    for feed, found in (("sip", (True, True, True)), ("other", ())):
+        tape = read(replace(seen, daily_feed=feed), "SPY")
+        assert tape is not None
+        assert met(detect(Family.CROWD_IGNITION, tape, len(tape.bars) - 1)) == found
 
 
 def test_the_magnet_is_the_strike_with_the_most_open_interest() -> None:

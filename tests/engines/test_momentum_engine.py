@@ -178,6 +178,15 @@ def test_volume_is_compared_by_the_minute_where_earlier_sessions_are_known() -> 
     assert dict(found.evidence)["volume_ratio"] == pytest.approx(3.0)
 
 
+def test_the_usual_volume_of_another_feed_is_none() -> None:
+    calm = [minutes([100.0] * 390, BY_NOON / 300, start=OPEN - timedelta(days=n)) for n in (7, 6, 5, 4, 1)]
+    seen = replace(view(104.0, 3.0), sessions={"MU": calm}, sessions_feed="hand", daily_feed="hand")
+    assert look(seen) is not None
+    assert look(replace(seen, daily_feed="other")) is not None
+    assert look(replace(seen, sessions_feed="other")) is not None
+    assert look(replace(seen, daily_feed="other", sessions_feed="other")) is None
+
+
 @pytest.mark.parametrize("spoilt", ["no bars", "no daily", "old bars", "old daily", "not in the list"])
 def test_without_the_facts_there_is_no_signal(spoilt: str) -> None:
     seen = view(104.0, 3.0)

@@ -65,3 +65,23 @@ def test_where_nobody_tells_vix_the_chain_of_spy_gives_a_proxy(
     look = room.pass_of(frozenset({"orchestrator"}), room.at(timedelta(hours=1, seconds=5))).look
     assert look.view.vix is None
     assert look.vix_proxy is not None and 5 < look.vix_proxy < 80
+
+
+def test_bars_of_the_fallback_are_not_compared_with_the_volumes_of_the_primary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(tmp_path)
+    slow = frozenset({"momentum_engine", "institutional_scalper"})
+    well = room.pass_of(slow, room.at(timedelta(hours=2, seconds=5))).look
+    assert well.view.daily_compares and well.view.sessions_compare
+    primary = room.market._failover.sources[0]
+
+    def broken(*_: object) -> None:
+        raise DataUnavailable("503")
+
+    monkeypatch.setattr(primary, "bars", broken)
+    look = room.pass_of(slow, room.at(timedelta(hours=2, minutes=1, seconds=5))).look
+    assert look.view.feed != primary.name
+    assert (look.view.daily_feed, look.view.sessions_feed) == (primary.name, primary.name)
+    assert not look.view.daily_compares and not look.view.sessions_compare
+    assert sum("their volumes are not compared" in lack for lack in look.lacks) == 2

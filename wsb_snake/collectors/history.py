@@ -6,7 +6,7 @@ it is good for ten minutes only.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 
@@ -22,6 +22,14 @@ Minutes = tuple[Bar, ...]
 T = TypeVar("T")
 
 
+class OneFeed(dict[str, T]):
+    """An answer by symbol, all of it of ``feed``."""
+
+    def __init__(self, feed: str, found: Mapping[str, T]) -> None:
+        super().__init__(found)
+        self.feed = feed
+
+
 class History:
     """Safe from several lanes."""
 
@@ -30,13 +38,13 @@ class History:
         self._days: Kept[list[Bar]] = Kept()
         self._minutes: Kept[Minutes] = Kept()
 
-    def daily(self, symbols: tuple[str, ...], first: date, last: date, now: datetime) -> dict[str, list[Bar]]:
+    def daily(self, symbols: tuple[str, ...], first: date, last: date, now: datetime) -> OneFeed[list[Bar]]:
         """Daily bars of one feed; a symbol that could not be fetched is absent. Raises DataError."""
         return self._failover.ask("daily bars", lambda source: self._daily(source, symbols, first, last, now))
 
     def sessions(
         self, symbols: tuple[str, ...], sessions: Sequence[Session], now: datetime
-    ) -> dict[str, tuple[Minutes, ...]]:
+    ) -> OneFeed[tuple[Minutes, ...]]:
         """The minutes of each of ``sessions`` (oldest first) for each symbol that could be fetched.
 
         Raises DataError, and ValueError when one of ``sessions`` is not over.
@@ -49,7 +57,7 @@ class History:
 
     def _daily(
         self, source: Source, symbols: tuple[str, ...], first: date, last: date, now: datetime
-    ) -> dict[str, list[Bar]]:
+    ) -> OneFeed[list[Bar]]:
         lacking = tuple(s for s in symbols if not self._days.has((source.name, s, first, last), now))
         if lacking:
             for symbol, bars in source.daily_bars(lacking, first, last).items():
@@ -58,11 +66,11 @@ class History:
                 self._days.put((source.name, symbol, first, last), bars, until, now)
         kept = ((s, self._days.find((source.name, s, first, last), now)) for s in symbols)
         found = {symbol: bars for symbol, bars in kept if bars is not None}
-        return _some(found, symbols)
+        return OneFeed(source.name, _some(found, symbols))
 
     def _sessions(
         self, source: Source, symbols: tuple[str, ...], sessions: Sequence[Session], now: datetime
-    ) -> dict[str, tuple[Minutes, ...]]:
+    ) -> OneFeed[tuple[Minutes, ...]]:
         def keys(symbol: str) -> list[tuple[str, str, date]]:
             return [(source.name, symbol, session.day) for session in sessions]
 
@@ -86,7 +94,7 @@ class History:
             whole = tuple(minutes for minutes in kept if minutes is not None)
             if len(whole) == len(sessions):
                 found[symbol] = whole
-        return _some(found, symbols)
+        return OneFeed(source.name, _some(found, symbols))
 
 
 def _some(found: dict[str, T], symbols: tuple[str, ...]) -> dict[str, T]:

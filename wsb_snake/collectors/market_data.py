@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from wsb_snake.collectors.chains import PressureChains
 from wsb_snake.collectors.failover import OPTION_QUOTES, RETRY_ENTITLEMENT_S, RETRY_PRIMARY_S, Failover
-from wsb_snake.collectors.history import History
+from wsb_snake.collectors.history import History, OneFeed
 from wsb_snake.collectors.kept import Kept
 from wsb_snake.collectors.news import News
 from wsb_snake.collectors.session_bars import BarsView, SessionBars
@@ -29,6 +29,7 @@ __all__ = [
     "DataUnavailable",
     "MarketData",
     "NotEntitled",
+    "OneFeed",
     "Source",
 ]
 
@@ -63,7 +64,7 @@ class MarketData:
 
     def past_sessions(
         self, symbols: Iterable[str], sessions: Sequence[Session]
-    ) -> dict[str, tuple[tuple[Bar, ...], ...]]:
+    ) -> OneFeed[tuple[tuple[Bar, ...], ...]]:
         """1-minute bars of ``sessions``, which are over, oldest first; kept for the day, of one feed.
 
         A symbol that could not be fetched is absent. A minute without a bar has none, and a half day
@@ -72,7 +73,7 @@ class MarketData:
         """
         return self._history.sessions(_in_order(symbols), sessions, self._clock.now())
 
-    def daily_bars(self, symbols: Iterable[str], first: date, last: date) -> dict[str, list[Bar]]:
+    def daily_bars(self, symbols: Iterable[str], first: date, last: date) -> OneFeed[list[Bar]]:
         """Daily bars of one feed, kept for the day where ``last`` is over; absent symbols as above.
 
         The lists are the kept ones: read them only.

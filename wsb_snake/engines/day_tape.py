@@ -24,7 +24,10 @@ _FEWEST_DAYS = 5
 
 @dataclass(frozen=True, slots=True)
 class DayTape:
-    """Prices in dollars, volumes in shares; ``daily`` are the sessions before this one, oldest first."""
+    """Prices in dollars, volumes in shares; ``daily`` are the sessions before this one, oldest first.
+
+    Their volumes are another feed's where ``daily_compares`` is False.
+    """
 
     ticker: str
     session: Session
@@ -45,6 +48,7 @@ class DayTape:
     headlines: Sequence[datetime]
     """When news of the ticker was published, ascending."""
     chain: Chain | None = None
+    daily_compares: bool = True
 
     def end(self, n: int) -> datetime:
         return self.bars[n].start + BAR
@@ -89,6 +93,7 @@ def read(view: MarketView, ticker: str) -> DayTape | None:
         day_deviation=_day_deviation(daily),
         headlines=sorted(line.at for line in view.news.get(ticker, ()) if line.at <= view.now),
         chain=chain if chain is not None and chain.at <= view.now else None,
+        daily_compares=view.daily_compares,
     )
 
 

@@ -317,7 +317,7 @@ def _crowd(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> Finding
     broken = _break(tape, n, rules.break_bars, rules)
     usual = mean([bar.volume for bar in tape.daily[-20:]], 0, len(tape.daily[-20:]))
     first = n + 1 - rules.liquidity_bars
-    if not usual or first < 0:
+    if not usual or first < 0 or not tape.daily_compares:
         return None
     gone = (tape.end(n) - tape.session.open) / (tape.session.close - tape.session.open)
     crowd = sum(tape.volumes[: n + 1]) / (usual * gone)

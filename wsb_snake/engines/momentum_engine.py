@@ -165,7 +165,10 @@ def _judge(view: MarketView, ticker: str, rules: MomentumRules) -> Signal | None
 
 
 def _facts(view: MarketView, ticker: str, rules: MomentumRules) -> _Facts | None:
-    """None when a piece is missing or too old: today's bars, the previous close, the usual volume."""
+    """None when a piece is missing or too old: today's bars, the previous close, the usual volume.
+
+    The usual volume of another feed is none.
+    """
     bars, days = ended_bars(view, ticker), earlier_days(view, ticker)
     age = age_s(bars, view.now)
     if age is None or age > rules.max_bar_age_s or not days or days[-1].close <= 0:
@@ -176,8 +179,8 @@ def _facts(view: MarketView, ticker: str, rules: MomentumRules) -> _Facts | None
     usual = usual_so_far(
         view.session,
         view.session.open + minutes * BAR,
-        view.sessions.get(ticker, ()),
-        days,
+        view.sessions.get(ticker, ()) if view.sessions_compare else (),
+        days if view.daily_compares else (),
         rules.volume_days,
         rules.least_sessions,
     )

@@ -19,7 +19,8 @@ class MarketView:
     A ticker that could not be fetched is absent, which is not the same as one without trades (an empty
     sequence). ``bars`` are this session's 1-minute bars of the one feed ``feed``, ``sessions`` those of
     earlier sessions (each oldest first), ``daily`` one bar a session before this one. ``vix`` is in
-    points; None where no plan is entitled to it.
+    points; None where no plan is entitled to it. ``daily_feed`` and ``sessions_feed`` are None where they
+    are ``feed``; volumes of two feeds do not compare.
     """
 
     now: datetime
@@ -31,6 +32,18 @@ class MarketView:
     chains: Mapping[str, Chain] = field(default_factory=dict)
     news: Mapping[str, Sequence[Headline]] = field(default_factory=dict)
     vix: float | None = None
+    daily_feed: str | None = None
+    sessions_feed: str | None = None
+
+    @property
+    def daily_compares(self) -> bool:
+        """Whether the volumes of ``daily`` compare with those of ``bars``."""
+        return self.daily_feed in (None, self.feed)
+
+    @property
+    def sessions_compare(self) -> bool:
+        """Whether the volumes of ``sessions`` compare with those of ``bars``."""
+        return self.sessions_feed in (None, self.feed)
 
 
 def right_of(direction: Direction) -> Right:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
-from wsb_snake.collectors.market_data import BarsView, DataError, MarketData
+from wsb_snake.collectors.market_data import BarsView, DataError, MarketData, OneFeed
 from wsb_snake.core.calendar import MarketCalendar, Session
 from wsb_snake.core.lanes import Lanes
 from wsb_snake.core.types import Bar, Chain, Headline
@@ -85,8 +85,8 @@ class _Found:
     """What has come so far."""
 
     bars: BarsView | None = None
-    daily: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
-    past: Mapping[str, Sequence[Sequence[Bar]]] = field(default_factory=dict)
+    daily: OneFeed[list[Bar]] | None = None
+    past: OneFeed[tuple[tuple[Bar, ...], ...]] | None = None
     news: Mapping[str, Sequence[Headline]] = field(default_factory=dict)
     vix: float | None = None
 
@@ -116,6 +116,7 @@ class Viewer:
         if found.bars is None:
             raise RuntimeError("a view without bars was asked for")
         lacks += _lacking_bars(found.bars)
+        lacks += _other_feeds(found)
         chains = self._chains(needs.chains, session, now, found.bars, lacks)
         proxy = self._proxy(found.bars, session, now) if needs.vix and found.vix is None else None
         view = MarketView(
@@ -123,11 +124,13 @@ class Viewer:
             session=session,
             feed=found.bars.feed,
             bars=found.bars.bars,
-            daily=found.daily,
-            sessions=found.past,
+            daily=found.daily or {},
+            sessions=found.past or {},
             chains=chains,
             news=found.news,
             vix=found.vix,
+            daily_feed=None if found.daily is None else found.daily.feed,
+            sessions_feed=None if found.past is None else found.past.feed,
         )
         return Look(view, tuple(lacks), proxy)
 
@@ -228,3 +231,14 @@ class Viewer:
 def _lacking_bars(bars: BarsView) -> list[str]:
     lacks = [f"no bars of {', '.join(sorted(bars.missing))}"] if bars.missing else []
     return [*lacks, f"bars are of the fallback, {bars.feed}"] if bars.degraded else lacks
+
+
+def _other_feeds(found: _Found) -> list[str]:
+    """What of earlier sessions is not of the feed of the bars."""
+    feed = None if found.bars is None else found.bars.feed
+    held = (("daily bars", found.daily), ("earlier sessions", found.past))
+    return [
+        f"{what} are of {answer.feed}, bars of {feed}: their volumes are not compared"
+        for what, answer in held
+        if answer is not None and answer.feed != feed
+    ]
