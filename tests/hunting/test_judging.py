@@ -67,6 +67,17 @@ def test_what_is_below_the_bar_is_journalled_and_followed_on_paper(tmp_path: Pat
         assert w.own("buy") == []
 
 
+def test_what_is_followed_on_paper_leaves_by_its_engine_s_own_rule(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        seen(w, signal(w, 60), engine=engine)
+        assert w.rows("SELECT exit_reason FROM paper_trades") == [{"exit_reason": None}]
+        engine.over = {"SPY": "back inside the area"}
+        w.do(w.daemon.scan)
+        w.run(1)
+        assert w.rows("SELECT exit_reason FROM paper_trades") == [{"exit_reason": "engine"}]
+
+
 def test_a_pause_and_the_governor_refuse_with_their_words(tmp_path: Path) -> None:
     with world(tmp_path, "10:00") as w:
         w.desk.pauses.set("manual", "the owner says so")

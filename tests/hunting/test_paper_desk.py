@@ -1,6 +1,7 @@
 """Signals that were not traded, followed by the exit rules of real positions."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from wsb_snake.core.occ import parse
 from wsb_snake.core.signals import Direction, ExitPlan, Signal, TradeIntent
 from wsb_snake.core.types import Quote
 from wsb_snake.db.database import Database
-from wsb_snake.hunting.paper_desk import MOST, PaperDesk
+from wsb_snake.hunting.paper_desk import MOST, MOST_OPEN_ENDED, PaperDesk
 
 DAY = date(2026, 11, 24)
 SESSION = Session(DAY, from_eastern(DAY, time(9, 30)), from_eastern(DAY, time(16)))
@@ -139,8 +140,60 @@ def test_a_signal_is_followed_once(desk: PaperDesk, database: Database) -> None:
 
 
 def test_it_follows_so_many_and_no_more(desk: PaperDesk) -> None:
-    taken = [desk.offer(intent(name=f"s{n}"), "paused", NOW) for n in range(MOST + 2)]
+    names = [f"SPY261124C00{501 + n}000" for n in range(MOST + 2)]
+    taken = [desk.offer(intent(name, name=name), "paused", NOW) for name in names]
     assert taken == [True] * MOST + [False] * 2
+
+
+def test_one_contract_is_followed_once_for_each_engine(desk: PaperDesk) -> None:
+    first, again = intent(name="s1"), intent(name="s2")
+    other = replace(again, signal=replace(again.signal, engine="other", signal_id="s3"))
+    assert [desk.offer(each, "paused", NOW) for each in (first, again, other)] == [True, False, True]
+    look(desk, 1, "2.60")
+    assert desk.offer(again, "paused", NOW)  # the first has ended
+
+
+def test_those_without_an_end_of_their_own_leave_room(desk: PaperDesk) -> None:
+    weeklies = [f"RKLB261204C000{50 + n}000" for n in range(MOST_OPEN_ENDED + 1)]
+    taken = [desk.offer(intent(name, RUNNER, name), "paused", NOW) for name in weeklies]
+    assert taken == [True] * MOST_OPEN_ENDED + [False]
+    assert desk.offer(intent(WEEKLY.replace("50", "70"), SCALP, "timed"), "paused", NOW)
+    assert desk.offer(intent(SPY, ExitPlan(stop=Decimal("0.15")), "today"), "paused", NOW)
+
+
+def later(days: int) -> tuple[datetime, Session]:
+    """The same hour so many days on."""
+    on = timedelta(days=days)
+    return NOW + on, Session(DAY + on, SESSION.open + on, SESSION.close + on)
+
+
+def test_what_meets_no_end_ends_after_a_week(desk: PaperDesk, database: Database) -> None:
+    desk.offer(intent(WEEKLY, RUNNER), "paused", NOW)
+    for days in (6, 7):
+        assert desk.symbols() == (WEEKLY,)
+        now, session = later(days)
+        desk.step({WEEKLY: quote(WEEKLY, "2.10", now)}, now, session)
+    assert rows(database)[0][:2] == ("time", "2.10")
+
+
+def test_what_has_no_quote_any_more_is_let_go_later(desk: PaperDesk, database: Database) -> None:
+    desk.offer(intent("RKLB270115C00050000", RUNNER), "paused", NOW)
+    for days in (9, 10):
+        assert len(desk.symbols()) == 1
+        desk.step({}, *later(days))
+    assert rows(database)[0][:2] == ("no_quote", None)
+
+
+def test_the_rule_of_the_engine_ends_it_at_the_next_quote(desk: PaperDesk, database: Database) -> None:
+    desk.offer(intent(plan=ExitPlan(stop=Decimal("0.15"))), "paused", NOW)
+    assert desk.positions("other") == ()
+    (followed,) = desk.positions("e")
+    assert followed.symbol == SPY
+    desk.give_up(followed.position_id)
+    desk.step({}, NOW + timedelta(minutes=1), SESSION)
+    assert desk.symbols() == (SPY,)
+    look(desk, 2, "2.10")
+    assert rows(database)[0][:2] == ("engine", "2.10")
 
 
 def test_a_trail_goes_on_after_a_restart(desk: PaperDesk, database: Database) -> None:

@@ -181,6 +181,7 @@ class Host:
             held = self._held(strategy)
             strategy.settle(held, view.now)
             self._close(strategy, view, held)
+            self._judge.follow_rule(strategy, view)
             seen.append((strategy, view, strategy.scan(view, self._lessons.weights())))
         for strategy, view, signals in seen:
             for signal in sorted(signals, key=lambda found: (-found.confidence, found.ticker)):

@@ -85,6 +85,12 @@ class Judge:
         self._followed_at = now
         self._paper.step(self._contracts.quotes(symbols), now, session)
 
+    def follow_rule(self, strategy: Strategy, view: MarketView) -> None:
+        """What is followed on paper leaves by its engine's own rule too."""
+        held = self._paper.positions(strategy.engine)
+        for position, _ in strategy.exits(view, held) if held else ():
+            self._paper.give_up(position.position_id)
+
     def judge(self, strategy: Strategy, signal: Signal, view: MarketView, regime: Regime | None) -> None:
         """Trade it if it may be; save it with the verdict in any case."""
         now = self._executor.desk.now()
