@@ -116,6 +116,24 @@ def test_what_was_asked_before_the_broker_was_read_survives_a_crash_and_only_its
     w.crash()
 
 
+@pytest.mark.parametrize(("hours", "left"), [(1, 0), (14, 1)])
+def test_what_was_asked_of_a_broker_that_cannot_be_read_is_of_its_day(
+    tmp_path: Path, hours: int, left: int
+) -> None:
+    w = World(tmp_path, "10:00")
+    w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
+    w.start(agree=False)
+    daemon_owner.do(alpaca_executor, "flatten", "all")
+    w.run(hours * 3600)
+    assert len(w.desk.flatten.unread) == 1 - left
+    w.agree()
+    w.run(11 * 3600 if left else 60)
+    assert w.held(SPY_LATER) == left
+    assert w.desk.flatten.unread == {}
+    w.check()
+    w.crash()
+
+
 def test_proven_flat_it_is_forgotten(tmp_path: Path) -> None:
     with world(tmp_path, rules=FILL_WINS) as w:
         order = w.enter()

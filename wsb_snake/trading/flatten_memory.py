@@ -17,11 +17,24 @@ _ANY = "any"
 
 class FlattenMemory:
     """``when_filled``: entries that worked when it was asked for, by position; what fills of them is sold.
-    ``unread``: by expiry (None: any), what was asked before the broker was read."""
+    ``unread``: by expiry (None: any), what was asked on ``unread_day`` before the broker was read."""
 
     def __init__(self) -> None:
         self.when_filled: dict[str, ExitReason] = {}
         self.unread: dict[date | None, ExitReason] = {}
+        self.unread_day: date | None = None
+
+    def remember(self, expiry: date | None, reason: ExitReason, day: date) -> None:
+        """It was asked on ``day``, and the broker was not read yet."""
+        self.forget_before(day)
+        self.unread[expiry], self.unread_day = reason, day
+
+    def forget_before(self, day: date) -> bool:
+        """Drop of ``unread`` what an earlier day asked; whether anything was dropped."""
+        if not self.unread or self.unread_day == day:
+            return False
+        self.unread.clear()
+        return True
 
     def text(self, day: date) -> str:
         """For the database."""
@@ -35,6 +48,8 @@ class FlattenMemory:
         told = {} if known is None else json.loads(known)
         if told.get("day") != day.isoformat():
             return
+        self.forget_before(day)
+        self.unread_day = day
         for position_id, why in told["when_filled"].items():
             self.when_filled.setdefault(position_id, ExitReason(why))
         for expiry, why in told["unread"].items():

@@ -27,7 +27,7 @@ class Flattening:
     def ask(self, reason: ExitReason, expiry: date | None) -> int:
         """Close what expires on ``expiry`` (None: everything); how many positions that concerns."""
         if not self._desk.ready:
-            self._memory.unread[expiry] = reason
+            self._memory.remember(expiry, reason, self._desk.today())
             self._save()
         asked = self._close(reason, expiry)
         self._desk.bell.set()
@@ -36,6 +36,8 @@ class Flattening:
     def pursue(self) -> None:
         """Claim what has come to be held since."""
         ready = self._desk.ready
+        if self._memory.forget_before(self._desk.today()):
+            self._save()
         for expiry, reason in self._memory.unread.copy().items():
             self._close(reason, expiry)
             if ready:
@@ -68,6 +70,7 @@ class Flattening:
         return len(claimed | working)
 
     def _save(self) -> None:
+        self._memory.forget_before(self._desk.today())  # it is written as of today
         text = self._memory.text(self._desk.today())
         self._desk.ports.database.transact(partial(flatten_memory.save, text=text), urgent=True)
 
