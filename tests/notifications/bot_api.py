@@ -19,6 +19,10 @@ NO_CHAT = "400 chat not found"
 BAD_TOKEN = "401"
 BLOCKED = "403"
 HTML_502 = "502"
+HTML_403 = "403 html"  # a gateway on the way refuses
+HTML_404 = "404 html"
+GATEWAY_JSON = "403 json"
+GATEWAY_TEXT = "403 json text"
 NOT_JSON = "200 html"
 HANG = "hang"  # the answer never comes; the message is not taken
 TAKEN_THEN_HANG = "taken, hang"
@@ -31,6 +35,7 @@ _ERRORS: dict[str, tuple[int, dict[str, object]]] = {
     BAD_TOKEN: (401, {"description": "Unauthorized"}),
     BLOCKED: (403, {"description": "Forbidden: bot was blocked by the user"}),
 }
+_PAGES = {HTML_502: 502, NOT_JSON: 200, HTML_403: 403, HTML_404: 404}  # of a proxy that shows the whole path
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,10 @@ def _handler(api: BotApi) -> type[BaseHTTPRequestHandler]:
             elif act == TAKEN_THEN_RESET:
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
-            elif act in {HTML_502, NOT_JSON}:
-                page = f"<html>bad gateway for {self.path}</html>"  # a proxy that shows the whole path
-                self.reply(502 if act == HTML_502 else 200, page)
+            elif act in _PAGES:
+                self.reply(_PAGES[act], f"<html>bad gateway for {self.path}</html>")
+            elif act in {GATEWAY_JSON, GATEWAY_TEXT}:
+                self.reply(403, '{"message": "Forbidden"}' if act == GATEWAY_JSON else '"Forbidden"')
             elif act in _ERRORS:
                 code, body = _ERRORS[act]
                 self.reply(code, json.dumps({"ok": False, "error_code": code, **body}))

@@ -258,7 +258,7 @@ def test_a_refused_text_is_left_and_the_next_goes_out(
     assert "alert 1 failed: empty" in caplog.text
 
 
-def test_a_wrong_token_stops_the_sending_and_is_reported_once(
+def test_a_wrong_token_is_reported_once_and_tried_again_after_minutes(
     database: Database,
     outbox: Outbox,
     chat: ScriptedChat,
@@ -267,19 +267,24 @@ def test_a_wrong_token_stops_the_sending_and_is_reported_once(
 ) -> None:
     happen(database, "a", "b")
     chat.plan.append(ChatFatal("check TELEGRAM_BOT_TOKEN"))
-    assert outbox.step() is None
+    chat.plan.append(ChatFatal("check TELEGRAM_BOT_TOKEN"))
+    assert outbox.step() == module.FATAL_AGAIN_S
     happen(database, "c")
-    assert outbox.step() is None
-    assert (outbox.state(), outbox.trouble()) == (OutboxState.STOPPED, "check TELEGRAM_BOT_TOKEN")
+    clock.advance_to(module.FATAL_AGAIN_S)
+    assert outbox.step() == module.FATAL_AGAIN_S
+    assert outbox.step() == module.FATAL_AGAIN_S  # asked too early: nothing is tried
+    assert not chat.plan
+    assert (outbox.state(), outbox.trouble()) == (OutboxState.DOWN, "check TELEGRAM_BOT_TOKEN")
     assert outbox.chat_up() is False
     assert outbox.pending() == 3
     assert chat.taken == []
     assert [record.levelno for record in caplog.records if "check TELEGRAM" in record.message] == [
         logging.ERROR
     ]
-    drain(Outbox(database, chat, clock), clock)  # started again with the right token
+    drain(outbox, clock)
     assert [text[-2:] for text in chat.taken] == ["#1", "#2", "#3"]
     assert not any("repeat" in text for text in chat.taken)
+    assert (outbox.state(), outbox.trouble()) == (OutboxState.UP, "")
 
 
 def test_without_a_chat_alerts_are_unsent_by_choice(database: Database, clock: VirtualClock) -> None:

@@ -49,6 +49,10 @@ def test_plain_text_loud_and_silent(api: BotApi, chat: TelegramChat) -> None:
         (bot_api.NO_CHAT, ChatFatal, "check TELEGRAM_CHAT_ID"),
         (bot_api.BLOCKED, ChatFatal, "blocked by the user"),
         (bot_api.BAD_TOKEN, ChatFatal, "check TELEGRAM_BOT_TOKEN"),
+        (bot_api.HTML_403, ChatUnavailable, r"between here and Telegram refuses \(HTTP 403"),
+        (bot_api.HTML_404, ChatUnavailable, r"between here and Telegram refuses \(HTTP 404"),
+        (bot_api.GATEWAY_JSON, ChatUnavailable, "HTTP 403"),
+        (bot_api.GATEWAY_TEXT, ChatUnavailable, "HTTP 403"),
         (bot_api.HTML_502, ChatUncertain, "Bad Gateway"),
         (bot_api.NOT_JSON, ChatUncertain, "Invalid server response"),
         (bot_api.TAKEN_THEN_RESET, ChatUncertain, "answer was lost"),
@@ -60,6 +64,7 @@ def test_each_answer_is_sorted_by_what_to_do_next(
     api.plan.append(act)
     with pytest.raises(ChatError, match=says) as caught:
         chat.send("x", silent=False)
+    assert TOKEN not in str(caught.value)
     assert type(caught.value) is error
     chat.send("y", silent=False)
     assert api.texts[-1] == "y"

@@ -5,7 +5,7 @@ ChatError
 ├── ChatUnavailable  nothing was delivered: try again
 ├── ChatUncertain    it may have been delivered: try again, and mark the repeat
 ├── ChatRefused      this text will never be taken: leave it, go on with the next
-└── ChatFatal        token or chat is wrong: nothing will ever be taken
+└── ChatFatal        token or chat is wrong: nothing is taken until that is mended, try again in minutes
 """
 
 from dataclasses import dataclass

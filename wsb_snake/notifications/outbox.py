@@ -38,6 +38,7 @@ from wsb_snake.notifications.wording import SILENT
 GAP_S = 1.0  # Telegram's limits: about one message a second to a chat,
 PER_MINUTE = 20  # and twenty a minute to a group
 BACK_OFF_S = (1.0, 60.0)
+FATAL_AGAIN_S = 300.0  # what looks like a wrong token may be a gateway on the way, or a block that ends
 READ_AGAIN_S = 5.0
 LATE_S = 60.0
 TEXT_LIMIT = 4000  # of Telegram's 4096, which leaves room for the marks
@@ -84,8 +85,7 @@ def enqueue(conn: sqlite3.Connection, event: Event, levels: Mapping[str, str] = 
 class OutboxState(StrEnum):
     OFF = "off"  # no chat is configured
     UP = "up"
-    DOWN = "down"  # the last attempt failed; it goes on trying
-    STOPPED = "stopped"  # token or chat is wrong; see ``Outbox.trouble``
+    DOWN = "down"  # the last attempt failed, see ``Outbox.trouble``; it goes on trying
 
 
 @dataclass(slots=True)
@@ -130,8 +130,8 @@ class Outbox:
     def step(self) -> float | None:
         """Send at most one message, without sleeping.
 
-        Seconds until it wants to be called again; None when nothing waits (or nothing can be sent any
-        more), so that a call is due after the next alert. Raises DatabaseClosed.
+        Seconds until it wants to be called again; None when nothing waits, so that a call is due after
+        the next alert. Raises DatabaseClosed.
         """
         self._tell_of_a_stuck_disk()
         try:
@@ -139,7 +139,7 @@ class Outbox:
         except (DatabaseUnavailable, sqlite3.Error) as error:
             log.warning("alerts cannot be read: %s", error)
             return READ_AGAIN_S
-        if letter is None or self._stopped():
+        if letter is None:
             return None
         if self._chat is None:
             self._drop_all()
@@ -148,7 +148,7 @@ class Outbox:
         if wait > 0:
             return wait
         self._send(self._chat, letter)
-        if not self._waiting or self._stopped():
+        if not self._waiting:
             return None
         return max(0.0, self._wait_s())
 
@@ -170,9 +170,6 @@ class Outbox:
     def hurry(self) -> None:
         """The process ends: keep to no pace of our own from now on."""
         self._hurry = True
-
-    def _stopped(self) -> bool:
-        return self._state is OutboxState.STOPPED
 
     def _next_letter(self) -> _Letter | None:
         where = "FROM alerts WHERE state IN ('pending', 'sending') AND number > ?"
@@ -211,7 +208,7 @@ class Outbox:
             self._stuck_told = False
             return
         now = self._clock.monotonic()
-        silent = self._chat is None or self._stuck_told or self._stopped() or now < self._stuck_again
+        silent = self._chat is None or self._stuck_told or now < self._stuck_again
         if self._chat is not None and not silent and self._database.oldest_waiting_s() > STUCK_TOLD_S:
             self._stuck_again = now + STUCK_AGAIN_S
             self._stuck_told = self._goes(self._chat)
@@ -247,8 +244,7 @@ class Outbox:
             log.error("alert %d failed: %s", letter.number, error)
             self._finish(letter, "failed")
         except ChatFatal as error:
-            self._state, self._trouble = OutboxState.STOPPED, str(error)
-            log.error("alerts are no longer sent: %s", error)
+            self._refused(str(error))
             self._undelivered(letter)
         else:
             self._delivered(letter)
@@ -274,6 +270,13 @@ class Outbox:
         self._state, self._trouble = OutboxState.DOWN, trouble
         self._not_before = self._clock.monotonic() + self._back_off
         self._back_off = min(self._back_off * 2, BACK_OFF_S[1])
+
+    def _refused(self, trouble: str) -> None:
+        """Most likely a person must mend it; each attempt is a fresh chance all the same."""
+        if trouble != self._trouble:
+            log.error("no alert is taken, tried again every %.0f min: %s", FATAL_AGAIN_S / 60, trouble)
+        self._state, self._trouble = OutboxState.DOWN, trouble
+        self._not_before = self._clock.monotonic() + FATAL_AGAIN_S
 
     def _finish(self, letter: _Letter, state: str) -> None:
         self._done = letter.number

@@ -17,6 +17,7 @@ from telegram.error import (
     ChatMigrated,
     Forbidden,
     InvalidToken,
+    NetworkError,
     RetryAfter,
     TelegramError,
 )
@@ -48,6 +49,21 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NO_CHAT = ("chat not found", "chat_id is empty")  # Telegram says these with 400 too
 
 
+class _NotTelegram(NetworkError):
+    """Something on the way refused the request; Telegram has not seen it."""
+
+
+class _Request(HTTPXRequest):
+    """The library takes any 401, 403 and 404 for Telegram's word on the token and the chat."""
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        """See ``BaseRequest.do_request``."""
+        code, payload = await super().do_request(*args, **kwargs)
+        if 300 <= code < 500 and not _of_the_bot_api(payload):
+            raise _NotTelegram(f"HTTP {code} that is not of the Bot API")
+        return code, payload
+
+
 class TelegramChat:
     """Sends plain text to one chat, and hears what comes from it.
 
@@ -68,14 +84,14 @@ class TelegramChat:
         self._chat_id = chat_id
         self._budget_s = connect_timeout_s + read_timeout_s + SLACK_S
         self._updates_url = f"{base_url.rstrip('/')}/bot{token}/getUpdates"
-        self._request = HTTPXRequest(
+        self._request = _Request(
             connect_timeout=connect_timeout_s,
             read_timeout=read_timeout_s,
             # a proxy from the environment serves the internet, never this machine
             httpx_kwargs={"trust_env": not is_loopback(base_url)},
         )
         # a connection of its own: a poll that hangs holds up no alert
-        self._poll = HTTPXRequest(
+        self._poll = _Request(
             connect_timeout=connect_timeout_s, httpx_kwargs={"trust_env": not is_loopback(base_url)}
         )
         self._bot = Bot(
@@ -186,6 +202,8 @@ class TelegramChat:
             return ChatFatal(f"Telegram refuses this chat, check TELEGRAM_CHAT_ID ({text})")
         if isinstance(error, BadRequest):
             return ChatRefused(f"Telegram refuses this text ({text})")
+        if isinstance(error, _NotTelegram):
+            return ChatUnavailable(f"something between here and Telegram refuses ({self._clean(str(error))})")
         if isinstance(error.__cause__, _NEVER_LEFT):
             return ChatUnavailable(f"Telegram cannot be reached ({type(error.__cause__).__name__})")
         # no answer, a reset after the request had left, 5xx, no JSON
@@ -208,6 +226,14 @@ class TelegramChat:
             self._loop.run_forever()
         finally:
             self._loop.close()
+
+
+def _of_the_bot_api(refusal: bytes) -> bool:
+    try:
+        told = json.loads(refusal)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("ok") is False
 
 
 def _quiet_libraries() -> None:
