@@ -16,13 +16,19 @@ MORNING_AFTER = (NEXT.open + timedelta(days=1) - OPEN) / BAR
 
 
 class Daily(Feed):
-    """Has a bar for every day that it is asked for."""
+    """Has a bar of the first and of the last day that it is asked for, but none ``not_yet``."""
+
+    not_yet: date | None = None
 
     def daily_bars(self, symbols: tuple[str, ...], first: date, last: date) -> dict[str, list[Bar]]:
         self.calls += 1
-        start = datetime(first.year, first.month, first.day, 5, tzinfo=UTC)
-        bar = Bar("", start, 1.0, 1.0, 1.0, self.price, 1.0, 1.0)
-        return {symbol: [bar] for symbol in symbols[: self.budget]}
+        starts = [datetime(day.year, day.month, day.day, 5, tzinfo=UTC) for day in (first, last)]
+        bars = [
+            Bar("", start, 1.0, 1.0, 1.0, self.price, 1.0, 1.0)
+            for start in starts
+            if start.date() != self.not_yet
+        ]
+        return {symbol: list(bars) for symbol in symbols[: self.budget]}
 
 
 def desk() -> Desk:
@@ -118,6 +124,22 @@ def test_daily_bars_of_days_that_are_over_are_kept_for_the_day() -> None:
     assert at.one.calls == 1
     at.at(24 * 60)
     at.data.daily_bars(["SPY"], first, last)
+    assert at.one.calls == 2
+
+
+def test_daily_bars_without_the_last_day_are_asked_for_again_after_ten_minutes() -> None:
+    at = daily_desk()
+    first, last = date(2026, 9, 1), date(2026, 11, 23)
+    assert isinstance(at.one, Daily)
+    at.one.not_yet = last
+    for minutes in (0, 9.9):
+        at.at(minutes)
+        assert len(at.data.daily_bars(["SPY"], first, last)["SPY"]) == 1
+    assert at.one.calls == 1
+    at.one.not_yet = None
+    for minutes in (10, 300):
+        at.at(minutes)
+        assert len(at.data.daily_bars(["SPY"], first, last)["SPY"]) == 2
     assert at.one.calls == 2
 
 

@@ -16,6 +16,9 @@ DAY = date(2026, 11, 24)  # a Tuesday
 OPEN = from_eastern(DAY, time(9, 30))
 SESSION = Session(DAY, OPEN, from_eastern(DAY, time(16, 0)))
 HALF_DAY = Session(DAY, OPEN, from_eastern(DAY, time(13, 0)))
+YESTERDAY = Session(
+    date(2026, 11, 23), OPEN - timedelta(days=1), from_eastern(date(2026, 11, 23), time(16, 0))
+)
 
 SEEDED_DAYS = (DAY, date(2026, 11, 25), date(2026, 11, 27))
 """The last of them is a half day."""

@@ -15,6 +15,7 @@ from tests.engines.slow_market import (
     MINUTE,
     OPEN,
     SESSION,
+    YESTERDAY,
     cut_off,
     dailies,
     minutes,
@@ -119,6 +120,13 @@ def test_a_short_history_tells_no_slope_and_gives_nothing_for_it() -> None:
     found = look(view(102.0, FLAT[:49]))
     assert found is not None
     assert "average_slope" not in dict(found.evidence)
+
+
+def test_daily_bars_must_reach_the_session_before() -> None:
+    seen = replace(view(103.0), previous=YESTERDAY)
+    ((ticker, daily),) = seen.daily.items()
+    assert look(seen) is not None
+    assert look(replace(seen, daily={ticker: daily[:-1]})) is None
 
 
 @pytest.mark.parametrize("spoilt", ["no bars", "no daily", "old bars", "old daily", "not in the list"])

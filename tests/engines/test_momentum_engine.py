@@ -15,6 +15,7 @@ from tests.engines.slow_market import (
     MINUTE,
     OPEN,
     SESSION,
+    YESTERDAY,
     cut_off,
     dailies,
     minutes,
@@ -185,6 +186,13 @@ def test_the_usual_volume_of_another_feed_is_none() -> None:
     assert look(replace(seen, daily_feed="other")) is not None
     assert look(replace(seen, sessions_feed="other")) is not None
     assert look(replace(seen, daily_feed="other", sessions_feed="other")) is None
+
+
+def test_daily_bars_must_reach_the_session_before() -> None:
+    seen = replace(view(104.0, 3.0), previous=YESTERDAY)
+    ((ticker, daily),) = seen.daily.items()
+    assert look(seen) is not None
+    assert look(replace(seen, daily={ticker: daily[:-1]})) is None
 
 
 @pytest.mark.parametrize("spoilt", ["no bars", "no daily", "old bars", "old daily", "not in the list"])

@@ -9,6 +9,7 @@ from tests.hunting.pipeline_room import EVERY_NAME, Room
 from wsb_snake.collectors.alpaca_data import REQUESTS_A_MINUTE
 from wsb_snake.collectors.market_data import DataUnavailable
 from wsb_snake.config import ENGINES
+from wsb_snake.core.clock import eastern_date
 
 SLOW = frozenset(ENGINES) - {"spy_scalper"}
 SCALPER = frozenset({"spy_scalper"})
@@ -22,6 +23,9 @@ def test_a_pipeline_over_every_name_stays_within_its_requests(tmp_path: Path) ->
     assert sum(n for path, n in first.requests.items() if not path.startswith("v3/")) <= REQUESTS_A_MINUTE / 2
     assert first.requests.total() <= REQUESTS + len(first.look.view.chains)  # no chain has a second page
     assert len(first.look.view.sessions["SPY"]) == 14
+    before = first.look.view.previous
+    assert before is not None and before.close < room.session.open
+    assert {eastern_date(days[-1].start) for days in first.look.view.daily.values()} == {before.day}
     again = room.pass_of(SLOW, room.at(timedelta(hours=4, minutes=10, seconds=5)))
     chains = {name for name in EVERY_NAME if again.requests[f"v1beta1/options/snapshots/{name}"]}
     assert again.requests.total() <= REQUESTS + len(chains)

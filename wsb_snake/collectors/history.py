@@ -1,8 +1,8 @@
 """Bars of days that are over, by day and by minute, kept for the day.
 
 Kept by source, symbol and day, so that feeds do not mix, another question asks only for what is lacking,
-and what a small budget left out is asked for again. An answer without a bar may be the vendor's trouble:
-it is good for ten minutes only.
+and what a small budget left out is asked for again. An answer without a bar, or without that of the last
+day, may be the vendor's trouble: it is good for ten minutes only.
 """
 
 from bisect import bisect_left
@@ -61,7 +61,7 @@ class History:
         lacking = tuple(s for s in symbols if not self._days.has((source.name, s, first, last), now))
         if lacking:
             for symbol, bars in source.daily_bars(lacking, first, last).items():
-                final = bool(bars) and last < eastern_date(now)
+                final = bool(bars) and eastern_date(bars[-1].start) == last < eastern_date(now)
                 until = for_the_day(now) if final else for_a_while(now)
                 self._days.put((source.name, symbol, first, last), bars, until, now)
         kept = ((s, self._days.find((source.name, s, first, last), now)) for s in symbols)

@@ -74,9 +74,10 @@ class MarketData:
         return self._history.sessions(_in_order(symbols), sessions, self._clock.now())
 
     def daily_bars(self, symbols: Iterable[str], first: date, last: date) -> OneFeed[list[Bar]]:
-        """Daily bars of one feed, kept for the day where ``last`` is over; absent symbols as above.
+        """Daily bars of one feed, kept for the day where they reach ``last``; absent symbols as above.
 
-        The lists are the kept ones: read them only.
+        ``last`` is the day of a session: one that is under way, or has no bar yet, is asked for again
+        after ten minutes. The lists are the kept ones: read them only.
         """
         return self._history.daily(_in_order(symbols), first, last, self._clock.now())
 

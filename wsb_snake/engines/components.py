@@ -109,6 +109,19 @@ def earlier_days(view: MarketView, ticker: str) -> Sequence[Bar]:
     return daily[:end]
 
 
+def reaches_yesterday(view: MarketView, days: Sequence[Bar], max_gap_days: int) -> bool:
+    """Whether the last of ``days`` (daily bars, oldest first) is of the session before this one.
+
+    Where that session is not known: whether it is at most ``max_gap_days`` calendar days ago.
+    """
+    if not days:
+        return False
+    last = eastern_date(days[-1].start)
+    if view.previous is not None:
+        return last == view.previous.day
+    return (view.session.day - last).days <= max_gap_days
+
+
 def usable_chain(view: MarketView, ticker: str, max_age_s: float) -> Chain | None:
     """The chain of ``ticker`` if one is known that is young enough, not from the future and not expired."""
     chain = view.chains.get(ticker)

@@ -15,7 +15,15 @@ from enum import StrEnum
 
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern, eastern_date
-from wsb_snake.engines.components import BAR, Steps, age_s, earlier_days, ended_bars, points
+from wsb_snake.engines.components import (
+    BAR,
+    Steps,
+    age_s,
+    earlier_days,
+    ended_bars,
+    points,
+    reaches_yesterday,
+)
 from wsb_snake.engines.entry_hours import EntryHours, not_tradable
 from wsb_snake.engines.indicators import sma
 from wsb_snake.engines.ticker_times import TickerTimes, as_rows, from_rows, marked, within
@@ -51,7 +59,7 @@ class LeapsRules:
 
     hours: EntryHours = HOURS
     max_bar_age_s: int = 600  # end of the newest bar to now: older data give no signal
-    max_gap_days: int = 5  # calendar days since the previous session: longer, and daily bars are missing
+    max_gap_days: int = 5  # since the last daily bar, where the calendar of the session before is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +123,9 @@ def _entered(state: LeapsState, session: Session) -> tuple[str, datetime] | None
 def _judge(view: MarketView, ticker: str, rules: LeapsRules) -> Signal | None:
     bars, days = ended_bars(view, ticker), earlier_days(view, ticker)
     age = age_s(bars, view.now)
-    if age is None or age > rules.max_bar_age_s or not days:
+    if age is None or age > rules.max_bar_age_s:
         return None
-    if (view.session.day - eastern_date(days[-1].start)).days > rules.max_gap_days:
+    if not reaches_yesterday(view, days, rules.max_gap_days):
         return None
     last = bars[-1]
     closes = [*(day.close for day in days), last.close]

@@ -16,7 +16,15 @@ from enum import StrEnum
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_date, from_eastern
 from wsb_snake.core.types import Bar
-from wsb_snake.engines.components import BAR, Steps, age_s, earlier_days, ended_bars, points
+from wsb_snake.engines.components import (
+    BAR,
+    Steps,
+    age_s,
+    earlier_days,
+    ended_bars,
+    points,
+    reaches_yesterday,
+)
 from wsb_snake.engines.day_volume import usual_so_far
 from wsb_snake.engines.entry_hours import EntryHours, not_tradable
 from wsb_snake.engines.headlines import tone
@@ -63,7 +71,7 @@ class MomentumRules:
 
     hours: EntryHours = HOURS
     max_bar_age_s: int = 300  # end of the newest bar to now: older data give no signal
-    max_gap_days: int = 5  # calendar days since the previous session: longer, and daily bars are missing
+    max_gap_days: int = 5  # since the last daily bar, where the calendar of the session before is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +181,7 @@ def _facts(view: MarketView, ticker: str, rules: MomentumRules) -> _Facts | None
     age = age_s(bars, view.now)
     if age is None or age > rules.max_bar_age_s or not days or days[-1].close <= 0:
         return None
-    if (view.session.day - eastern_date(days[-1].start)).days > rules.max_gap_days:
+    if not reaches_yesterday(view, days, rules.max_gap_days):
         return None
     minutes = (view.now - view.session.open) // BAR
     usual = usual_so_far(

@@ -20,7 +20,8 @@ class MarketView:
     sequence). ``bars`` are this session's 1-minute bars of the one feed ``feed``, ``sessions`` those of
     earlier sessions (each oldest first), ``daily`` one bar a session before this one. ``vix`` is in
     points; None where no plan is entitled to it. ``daily_feed`` and ``sessions_feed`` are None where they
-    are ``feed``; volumes of two feeds do not compare.
+    are ``feed``; volumes of two feeds do not compare. ``previous`` is the session before this one, None
+    where it is not known.
     """
 
     now: datetime
@@ -34,6 +35,7 @@ class MarketView:
     vix: float | None = None
     daily_feed: str | None = None
     sessions_feed: str | None = None
+    previous: Session | None = None
 
     @property
     def daily_compares(self) -> bool:

@@ -131,6 +131,7 @@ class Viewer:
             vix=found.vix,
             daily_feed=None if found.daily is None else found.daily.feed,
             sessions_feed=None if found.past is None else found.past.feed,
+            previous=self._calendar().previous_session(session.day),
         )
         return Look(view, tuple(lacks), proxy)
 
