@@ -28,9 +28,10 @@ timers=(wsb-snake-backup.timer wsb-snake-health.timer)
 parts=(main.py wsb_snake script docs pyproject.toml requirements.txt requirements-dev.txt .env.example
     README.md INVARIANTS.md ARCHITECTURE_OVERVIEW.md)
 
-say() { echo "wsb-snake: $*"; }
-refuse() { echo "wsb-snake: $*" >&2; exit 2; }
-fail() { echo "wsb-snake: $*" >&2; exit 1; }
+trap '' PIPE # that nobody reads what it says any more stops nothing
+say() { echo "wsb-snake: $*" || :; }
+refuse() { say "$*" >&2; exit 2; }
+fail() { say "$*" >&2; exit 1; }
 
 while (($#)); do
     case $1 in
@@ -190,6 +191,7 @@ change_to() {
 }
 
 come_back() {
+    trap '' HUP INT TERM # a terminal that is gone, or an impatient owner, does not break this off
     trap - EXIT
     set +e
     say "going back to ${came_from#releases/}"

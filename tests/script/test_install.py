@@ -134,6 +134,13 @@ def test_a_version_that_does_not_start_gives_way_to_the_old_one(running: Staging
     assert version(running) == 1
 
 
+def test_a_terminal_that_is_gone_does_not_break_the_way_back_off(running: Staging) -> None:
+    old = running.in_("current")
+    running.change("broken")
+    assert running.install_unheard() == 1
+    assert running.in_("current") == old and running.runs()
+
+
 def test_a_migrated_database_goes_back_to_the_backup(running: Staging) -> None:
     old = running.in_("current")
     running.change("migrates")
