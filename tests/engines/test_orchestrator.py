@@ -134,6 +134,14 @@ def test_learnt_weights_move_the_confidence() -> None:
     assert surging[0].confidence != usual[0].confidence
 
 
+def test_learnt_weights_move_the_confidence_by_ten_points_at_most() -> None:
+    bars = {"SPY": timed(expansion())}
+    usual, _ = day(bars)
+    surging, _ = day(bars, weights={"surge": 3.0, "ignition": 0.1, "pressure": 0.1})
+    assert [signal.signal_id for signal in surging] == [signal.signal_id for signal in usual]
+    assert surging[-1].confidence == pytest.approx(usual[-1].confidence + 10)
+
+
 def test_a_trade_holds_the_ticker_until_it_is_closed() -> None:
     bars = {"SPY": timed(expansion())}
     signals, state = day(bars)

@@ -10,16 +10,19 @@ from wsb_snake.engines.components import NOTHING, Component
 from wsb_snake.engines.ignition import IgnitionRules
 from wsb_snake.engines.pressure import PressureRules
 from wsb_snake.engines.probability import (
+    MOVED,
     PRIOR,
     Fused,
     ProbabilityRules,
     fuse,
+    fuse_learnt,
     normalised,
     tier_of,
     win_probability,
 )
 from wsb_snake.engines.surge import SurgeRules
 from wsb_snake.engines.types import Direction
+from wsb_snake.learning.boosts import MAX_POINTS
 
 RULES = ProbabilityRules()
 LONG, SHORT = Direction.LONG, Direction.SHORT
@@ -141,3 +144,39 @@ def test_any_three_opinions_make_a_score(one: Component, two: Component, three: 
     assert (fused.direction is None) == (fused.score == 0)
     ways = {each.direction for each in (one, two, three)} - {None}
     assert fused.direction is None or fused.direction in ways
+
+
+factors = st.fixed_dictionaries({name: st.floats(0.1, 3.0) for name in PRIOR})
+
+
+@given(opinions, opinions, opinions, factors)
+def test_learnt_weights_move_a_score_by_ten_points_at_most(
+    one: Component, two: Component, three: Component, learnt: dict[str, float]
+) -> None:
+    """Also where they turn it round; the evidence says by how many."""
+    before = fuse(one, two, three)
+    after = fuse_learnt(one, two, three, normalised(learnt))
+    moved = net(after) - net(before)
+    assert abs(moved) <= MAX_POINTS + 1e-9
+    assert dict(after.evidence).get(MOVED, 0.0) == pytest.approx(moved)
+    assert (after.direction is None) == (after.score == 0)
+    assert (after.tier, after.win_probability) == (tier_of(after.score), win_probability(after.score))
+    free = fuse(one, two, three, normalised(learnt))
+    assert after.score == free.score or abs(moved) == pytest.approx(MAX_POINTS)
+
+
+def net(fused: Fused) -> float:
+    return fused.towards(LONG) - fused.towards(SHORT)
+
+
+def test_what_the_bound_takes_off_is_told() -> None:
+    opinions = (said(50), SILENT, said(80))
+    after = fuse_learnt(*opinions, normalised({"ignition": 0.1, "pressure": 0.1, "surge": 3.0}))
+    points = {name: value for name, value in after.evidence if name.endswith("_points") and "." not in name}
+    assert points["bound_points"] < -5
+    assert sum(points.values()) == pytest.approx(after.score) == pytest.approx(fuse(*opinions).score + 10)
+
+
+def test_prior_weights_move_nothing() -> None:
+    opinions = (said(50), SILENT, said(100))
+    assert fuse_learnt(*opinions, normalised({})) == fuse(*opinions)

@@ -22,7 +22,14 @@ from wsb_snake.engines.family_detectors import DetectorRules
 from wsb_snake.engines.ignition import IgnitionRules
 from wsb_snake.engines.orchestrator_state import OrchestratorState, TickerState
 from wsb_snake.engines.pressure import PressureRules
-from wsb_snake.engines.probability import Fused, ProbabilityRules, fuse, normalised, tier_of, win_probability
+from wsb_snake.engines.probability import (
+    Fused,
+    ProbabilityRules,
+    fuse_learnt,
+    normalised,
+    tier_of,
+    win_probability,
+)
 from wsb_snake.engines.setup_families import Family, FamilyRow, Finding, Kind, Life, LifeRules, Stage
 from wsb_snake.engines.state_machine import Conditions, Machine, MachineRules, Phase
 from wsb_snake.engines.surge import SurgeRules
@@ -164,7 +171,7 @@ def _fused(
     """What the components said when bar ``n`` had ended; after the newest bar, what they say now."""
     if n < len(tape.bars) - 1:
         view = replace(view, now=tape.end(n))
-    return fuse(
+    return fuse_learnt(
         ignition.score(view, tape.ticker, rules.ignition),
         pressure.score(view, tape.ticker, rules.pressure),
         surge.score(view, tape.ticker, rules.surge),

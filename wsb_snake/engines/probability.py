@@ -17,11 +17,14 @@ from types import MappingProxyType
 
 from wsb_snake.engines.components import Component, direction_of, sign_of
 from wsb_snake.engines.types import Direction
+from wsb_snake.learning.boosts import MAX_POINTS
 
 PRIOR: Mapping[str, float] = MappingProxyType({"ignition": 0.30, "pressure": 0.35, "surge": 0.35})
 """Weights before anything was learnt."""
 LEAST_WEIGHT, MOST_WEIGHT = 0.1, 3.0
 """Bounds of a learnt weight, which multiplies the prior."""
+MOVED = "weights_moved"
+"""Name in the evidence of the points by which learnt weights moved the score: positive for a rise."""
 _POINTS = "_points"
 
 
@@ -94,6 +97,29 @@ def fuse(
     if len(known) < rules.least_known:
         score = min(score, rules.normal - 1)
     return Fused(score, win_probability(score, rules), tier_of(score, rules), direction, tuple(evidence))
+
+
+def fuse_learnt(
+    ignition: Component,
+    pressure: Component,
+    surge: Component,
+    weights: Mapping[str, float],
+    rules: ProbabilityRules = ProbabilityRules(),
+) -> Fused:
+    """As ``fuse``, and at most MAX_POINTS from where the prior weights put the score, either way."""
+    fused = fuse(ignition, pressure, surge, weights, rules)
+    if weights == PRIOR:
+        return fused
+    prior = fuse(ignition, pressure, surge, PRIOR, rules)
+    before, after = (one.score * _sign(one.direction) for one in (prior, fused))
+    net = max(before - MAX_POINTS, min(before + MAX_POINTS, after))
+    evidence = [*fused.evidence, (MOVED, net - before)]
+    if net != after:
+        evidence.append((f"bound{_POINTS}", net - after))
+    score = abs(net)
+    return Fused(
+        score, win_probability(score, rules), tier_of(score, rules), direction_of(net), tuple(evidence)
+    )
 
 
 def normalised(learnt: Mapping[str, float]) -> dict[str, float]:

@@ -9,8 +9,10 @@ from wsb_snake.core.signals import Direction, Signal
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.engines.components import ended_bars
+from wsb_snake.engines.probability import MOVED
 from wsb_snake.engines.types import MarketView
 from wsb_snake.learning import learnt
+from wsb_snake.learning.boosts import MIN_TO_LIFT
 from wsb_snake.learning.facts import WINDOW
 from wsb_snake.learning.learning_memory import PRIOR
 from wsb_snake.learning.learnt import Learnt, judged
@@ -53,7 +55,12 @@ class Lessons:
             log.warning("what was learnt cannot be read: %s", error)
 
     def weights(self) -> dict[str, float]:
-        """Factors of ignition, pressure and surge over their prior weights; 1 where nothing was learnt."""
+        """Factors of ignition, pressure and surge over their prior weights; 1 where too little was learnt.
+
+        A score decides over strike and tier, so that what moves it must be worth a lift over the bar.
+        """
+        if self.learnt.outcomes < MIN_TO_LIFT:
+            return dict.fromkeys(PRIOR, 1.0)
         return {name: self.learnt.weights[name] / prior for name, prior in PRIOR.items()}
 
     def apply(self, signal: Signal, view: MarketView, bar: float) -> Taught:
@@ -62,7 +69,7 @@ class Lessons:
         boosts = self.learnt.boosts(
             signal.engine, signal.setup, None, signal.ticker, signal.at, view.session, window
         )
-        confidence, words = judged(signal.confidence, boosts, bar)
+        confidence, words = judged(signal.confidence, boosts, bar, _moved(signal))
         evidence: dict[str, object] = _scores(signal)
         if window is not None:
             evidence[WINDOW] = list(window)
@@ -81,6 +88,16 @@ class Lessons:
 
 def _scores(signal: Signal) -> dict[str, object]:
     """The components' scores in the direction of the trade, 0 to 100, where the engine has components."""
-    sign = 1 if signal.direction is Direction.LONG else -1
     given = dict(signal.evidence)
-    return {name: max(0.0, given[f"{name}_score"] * sign) for name in PRIOR if f"{name}_score" in given}
+    return {
+        name: max(0.0, given[f"{name}_score"] * _sign(signal)) for name in PRIOR if f"{name}_score" in given
+    }
+
+
+def _moved(signal: Signal) -> float:
+    """Points that learnt weights have in the confidence already, in the direction of the trade."""
+    return dict(signal.evidence).get(MOVED, 0.0) * _sign(signal)
+
+
+def _sign(signal: Signal) -> int:
+    return 1 if signal.direction is Direction.LONG else -1

@@ -145,11 +145,14 @@ def boost(source: str, cell: Tally, everything: Tally, of: str, factor: float = 
     return Boost(source, points, cell.trades, why, cell.trades >= MIN_TO_LIFT and belief.own > 0)
 
 
-def judged(confidence: float, boosts: Sequence[Boost], execute_bar: float) -> tuple[float, str]:
+def judged(
+    confidence: float, boosts: Sequence[Boost], execute_bar: float, moved: float = 0.0
+) -> tuple[float, str]:
     """The confidence (0 to 100) after ``boosts``, and what was added, in a line; empty: nothing.
 
     ``execute_bar`` is the bar that counts for this very signal, with whatever the hour and the name add.
     Over it a signal is carried only by cells of MIN_TO_LIFT outcomes that earn money themselves.
+    ``moved`` are the points of learnt weights in ``confidence``; boosts have what they leave of the ten.
     """
     counted = _counted(boosts)
     told = [boost.why for boost in counted]
@@ -158,9 +161,9 @@ def judged(confidence: float, boosts: Sequence[Boost], execute_bar: float) -> tu
         for boost in boosts
         if boost.points and boost not in counted
     ]
-    raised = _after(confidence, boosts)
+    raised = _after(confidence, boosts, moved)
     if confidence < execute_bar <= raised:
-        lifted = _after(confidence, [boost for boost in boosts if boost.lifts or boost.points < 0])
+        lifted = _after(confidence, [boost for boost in boosts if boost.lifts or boost.points < 0], moved)
         if lifted < execute_bar:
             raised = max(confidence, execute_bar - STEP)
             told.append(
@@ -178,9 +181,9 @@ def _counted(boosts: Sequence[Boost]) -> list[Boost]:
     return up[:1] + down[:1]
 
 
-def _after(confidence: float, boosts: Sequence[Boost]) -> float:
+def _after(confidence: float, boosts: Sequence[Boost], moved: float) -> float:
     points = math.fsum(boost.points for boost in _counted(boosts))
-    points = max(-MAX_POINTS, min(MAX_POINTS, points))
+    points = max(-MAX_POINTS - min(moved, 0.0), min(MAX_POINTS - max(moved, 0.0), points))
     return round(max(0.0, min(100.0, confidence + points)), 6)
 
 

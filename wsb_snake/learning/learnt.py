@@ -51,7 +51,8 @@ def version(conn: sqlite3.Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What counts for the next signal. ``weights`` are the components', not yet normalised.
+    """What counts for the next signal. ``weights`` are the components', not yet normalised, learnt from
+    ``outcomes`` trades.
 
     ``everything`` adds up all trades of the engines, ``cells`` those of each time cell. ``factor`` (0 to
     1) is what the regime leaves of each boost. Where learning is off nothing is added and the weights are
@@ -59,6 +60,7 @@ class Learnt:
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: learning_memory.PRIOR)
+    outcomes: int = 0
     version: int = 0
     everything: Tally = field(default_factory=Tally)
     cells: Mapping[str, Tally] = field(default_factory=lambda: MappingProxyType({}))
@@ -98,9 +100,10 @@ def load(conn: sqlite3.Connection, *, on: bool = True, factor: float = 1.0) -> L
     """What the tables hold now; with ``on`` False what counts where learning is off."""
     if not on:
         return Learnt(version=version(conn))
-    cells = time_learning.load(conn)
+    cells, weights = time_learning.load(conn), learning_memory.load(conn)
     return Learnt(
-        weights=MappingProxyType(learning_memory.load(conn).used()),
+        weights=MappingProxyType(weights.used()),
+        outcomes=weights.trades,
         version=version(conn),
         everything=total(cells.values()),
         cells=cells,
