@@ -32,14 +32,14 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
-def until(ready: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+def until(ready: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, every_s: float = 0.1) -> Any:
     """What ``ready`` gives once it is true."""
     ends = time.monotonic() + patience_s
     while time.monotonic() < ends:
         answer = ready()
         if answer:
             return answer
-        time.sleep(0.1)
+        time.sleep(every_s)
     raise AssertionError(f"not within {patience_s:.0f} s: {what}")
 
 
@@ -150,13 +150,14 @@ class Pair:
         return {symbol for (symbol,) in self.rows("SELECT symbol FROM positions WHERE qty > 0")}
 
     def sold(self) -> dict[str, int]:
-        """Contracts that the account has sold, by the exchange's own list of orders."""
+        """Contracts that the account has sold, by the exchange's own list of orders; the daemon and who
+        asks share one rate limit, so wait for it with ``every_s`` of a second."""
         keys = {
             "APCA-API-KEY-ID": self.environment["ALPACA_API_KEY"],
             "APCA-API-SECRET-KEY": self.environment["ALPACA_SECRET_KEY"],
         }
         url = self.environment["ALPACA_TRADING_URL"] + "/v2/orders?status=all&limit=500"
-        with urllib.request.urlopen(urllib.request.Request(url, headers=keys), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=keys), timeout=60) as answer:
             orders = json.load(answer)
         total: Counter[str] = Counter()
         for order in orders:

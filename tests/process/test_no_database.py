@@ -30,7 +30,7 @@ def test_a_directory_in_its_place_and_0dte_at_1557_is_closed(both: Pair) -> None
     in_its_place.mkdir(parents=True)
     process = both.run(WSB_SNAKE_CUTOFF_FLATTEN="false")
     until(lambda: both.health().get("last_eod_run_et"), "the EOD close ran", 60)
-    until(lambda: both.sold() == {aapl: 2}, "what expires today is sold", 60)
+    until(lambda: both.sold() == {aapl: 2}, "what expires today is sold", 60, every_s=1)
     shown = until(lambda: (h := both.health()).get("eod_flat_proven") and h, "flat is proven", 90)
     assert (shown["status"], shown["code"], shown["db_writable"]) == ("unhealthy", 503, False)
     assert "journal" in shown["pause_reasons"]
@@ -54,7 +54,7 @@ def test_a_full_disk_from_the_start(both: Pair, monkeypatch: pytest.MonkeyPatch)
         process = both.run(WSB_SNAKE_CUTOFF_FLATTEN="false")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    until(lambda: both.sold() == {aapl: 1}, "what expires today is sold", 90)
+    until(lambda: both.sold() == {aapl: 1}, "what expires today is sold", 90, every_s=1)
     assert both.health()["db_writable"] is False
     assert process.poll() is None
 
