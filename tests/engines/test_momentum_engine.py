@@ -155,6 +155,15 @@ def test_news_since_the_last_close_is_a_catalyst(hours_ago: float, text: str, gi
     assert points_of(found).get("catalyst_points") == given
 
 
+def test_after_a_half_day_the_news_of_its_afternoon_count() -> None:
+    item = Headline(NOON - timedelta(hours=21), "MU wins a record order", "wire", ("MU",))  # at three
+    half = replace(YESTERDAY, close=YESTERDAY.open + timedelta(hours=3.5))
+    for previous, points in ((YESTERDAY, None), (half, 5)):
+        found = look(replace(view(104.0, 2.5, news=(item,)), previous=previous))
+        assert found is not None
+        assert points_of(found).get("catalyst_points") == points
+
+
 def test_what_bad_news_pulls_below_the_alert_bar_is_not_said() -> None:
     bad = Headline(NOON - MINUTE, "MU sued over fraud", "wire", ("MU",))
     run = (*FLAT, 96.0, 97.0, 98.0, 99.0, 100.0)

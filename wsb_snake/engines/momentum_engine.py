@@ -36,6 +36,7 @@ from wsb_snake.engines.universe import MOMENTUM
 ENGINE = "momentum_engine"
 HOURS = EntryHours(max_signal_age_s=180)
 _REGULAR_CLOSE = time(16, 0)
+"""Of a session whose hours are not known."""
 
 
 class Setup(StrEnum):
@@ -226,11 +227,17 @@ def _evidence(
 
 def _catalyst(view: MarketView, ticker: str, rules: MomentumRules) -> tuple[tuple[str, float], ...]:
     """News of the name since the close before: a rise that has a reason. No news says nothing."""
-    days = earlier_days(view, ticker)
-    since = from_eastern(eastern_date(days[-1].start), _REGULAR_CLOSE)
+    since = _close_before(view, ticker)
     fresh = {item.text for item in view.news.get(ticker, ()) if since <= item.at <= view.now}
     if not fresh:
         return ()
     balance = sum(tone(text) for text in fresh)
     given = rules.catalyst_points if balance >= 0 else -rules.catalyst_points
     return (("headlines", float(len(fresh))), ("news_tone", float(balance)), ("catalyst_points", given))
+
+
+def _close_before(view: MarketView, ticker: str) -> datetime:
+    """When the session before closed, at one o'clock after a half day."""
+    if view.previous is not None:
+        return view.previous.close
+    return from_eastern(eastern_date(earlier_days(view, ticker)[-1].start), _REGULAR_CLOSE)
