@@ -386,7 +386,7 @@ def test_an_open_loss_counts_too(tmp_path: Path) -> None:
     with world(tmp_path, wsb_snake_max_daily_loss_dollars=Decimal(40)) as w:
         w.open()
         w.price("0.92", "0.94")
-        w.run(10)
+        w.run(20)
         assert w.exits == []
         assert "daily_loss" in w.paused()
 

@@ -15,8 +15,7 @@ from wsb_snake.core.events import EventKind
 from wsb_snake.core.orders import ExitReason, Order, PositionState
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import Quote
-from wsb_snake.trading import dispatch, entries, exits, start_up
-from wsb_snake.trading.book import BookView
+from wsb_snake.trading import dispatch, entries, exits, loss_watch, start_up
 from wsb_snake.trading.broker import Account, TradeUpdate
 from wsb_snake.trading.calling_back import CalledBack, call_back
 from wsb_snake.trading.closing import claim, work_orders
@@ -28,7 +27,6 @@ from wsb_snake.trading.overdue_exits import OverdueExits
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import ours, unseen
 from wsb_snake.trading.reconciling import Reconciler
-from wsb_snake.trading.risk_governor import day_pnl, realised, unrealised
 
 GRID_S = 5
 """Monitor passes lie on this grid of seconds while there is a position or an order,"""
@@ -162,6 +160,8 @@ class AlpacaExecutor:
         """One monitor pass; when the next is due (aware UTC)."""
         desk = self.desk
         now = desk.now()
+        if desk.loaded:
+            loss_watch.begin_day(desk, desk.book.view)
         for poller in desk.pollers.all():
             if poller.replace_if_hung(now):
                 log.warning("poller %s hung and was replaced", poller.name)
@@ -269,21 +269,9 @@ class AlpacaExecutor:
         else:
             desk.pauses.set("journal", "the database does not take writes; closing goes on without it")
         desk.alpaca.try_probe()
-        self._watch_losses()
+        loss_watch.check(desk)
         self._watch_quotes(now)
         self._save_watches(now)
-
-    def _watch_losses(self) -> None:
-        desk = self.desk
-        account, view = desk.pollers.account.latest, desk.book.view
-        if account is None:
-            return
-        if view is not self._state.realised_of:  # sales change the book, quotes do not
-            self._state.realised_of, self._state.realised = view, realised(view, desk.day_start())
-        loss = -(self._state.realised + unrealised(view, desk.mids()))
-        allowed = desk.limits.daily_loss(account.value.equity)
-        if loss >= allowed > 0:
-            desk.pauses.set("daily_loss", f"the day's loss is ${loss:.2f}, the limit ${allowed:.2f}")
 
     def _watch_quotes(self, now: datetime) -> None:
         """Tell once when a held contract has had no usable quote for a minute."""
@@ -337,7 +325,7 @@ class AlpacaExecutor:
 
     def day_pnl(self) -> Decimal:
         """Realised since midnight US/Eastern plus open, dollars before fees."""
-        return day_pnl(self.desk.book.view, self.desk.mids(), self.desk.day_start())
+        return self.desk.worth.pnl(self.desk.book.view, self.desk.day_start())
 
 
 class _Connected:
@@ -352,8 +340,6 @@ class _Connected:
         self.orders_read: datetime | None = None
         self.calendar_read: datetime | None = None
         self.silent: frozenset[str] = frozenset()
-        self.realised_of: BookView | None = None
-        self.realised = Decimal(0)
         self.connected_at = self.watches_saved_at = self.desk.now()
 
 

@@ -33,6 +33,7 @@ from wsb_snake.trading.broker import (
     Withheld,
 )
 from wsb_snake.trading.clock_watch import ClockWatch
+from wsb_snake.trading.day_worth import DayWorth
 from wsb_snake.trading.disputes import Disputes
 from wsb_snake.trading.eod_guard import EodState
 from wsb_snake.trading.exits import SECOND_LOOK_S
@@ -146,6 +147,7 @@ class Desk:
         self.data = self._breaker("data")
         self.calendar = MarketCalendar()
         self.board = QuoteBoard()
+        self.worth = DayWorth()
         self.eod: EodState | None = None
         self.durable: dict[str, Promise[None]] = {}  # of each planned order's row
         self.signs = OrderSigns()
@@ -236,17 +238,6 @@ class Desk:
     def held_symbols(self) -> tuple[str, ...]:
         """Contracts whose quotes we need."""
         return tuple(sorted({p.symbol for p in self.book.view.held()}))
-
-    def mids(self) -> dict[str, Decimal]:
-        """What each held contract is worth a share; nothing where only sellers quote it."""
-        worth: dict[str, Decimal] = {}
-        for symbol in self.held_symbols():
-            quote = self.board.get(symbol)
-            if quote is not None and quote.two_sided:
-                worth[symbol] = quote.mid
-            elif quote is not None and quote.bid <= 0 < quote.ask:
-                worth[symbol] = Decimal(0)
-        return worth
 
     # closing
 

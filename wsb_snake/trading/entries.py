@@ -24,7 +24,7 @@ from wsb_snake.trading.entry_conditions import blind, out_of_hours
 from wsb_snake.trading.order_ids import order_id
 from wsb_snake.trading.order_prices import entry_limit
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.risk_governor import Refused, day_pnl, size
+from wsb_snake.trading.risk_governor import Refused, size
 
 ENTRY_QUOTE_S = 15.0
 """An entry's quote is at most this old, by the feed's stamp."""
@@ -95,7 +95,7 @@ def _plan(desk: Desk, intent: TradeIntent, quote: Quote) -> Order | str:
     now = desk.now()
     day_start = desk.day_start()
     with desk.book.change() as commit:
-        loss = -day_pnl(desk.book.view, desk.mids(), day_start)
+        loss = -desk.worth.pnl(desk.book.view, day_start)
         allowed = desk.limits.daily_loss(account.value.equity)
         qty: int | Refused
         if loss >= allowed:

@@ -49,7 +49,7 @@ def decide(position: Position, quote: Quote | None, now: datetime, session_open:
     """Look at one held position once. ``session_open`` is today's open (aware UTC)."""
     watch = position.watch
     decision = None
-    if _too_early(position, now, session_open):
+    if too_early(position, now, session_open):
         watch = replace(watch, stop_seen_at=None)  # yesterday's crossing is no first look
     elif quote is not None and usable(quote, now):
         watch = _seen(position, quote)
@@ -120,7 +120,8 @@ def _time_is_up(position: Position, now: datetime) -> bool:
     return limit is not None and (now - position.opened_at).total_seconds() >= limit
 
 
-def _too_early(position: Position, now: datetime, session_open: datetime) -> bool:
+def too_early(position: Position, now: datetime, session_open: datetime) -> bool:
+    """Whether the session's first quotes of an overnight position say nothing yet."""
     if (now - session_open).total_seconds() >= OPENING_S:
         return False
     return eastern_date(position.opened_at) < eastern_date(now)

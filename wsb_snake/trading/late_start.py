@@ -19,7 +19,8 @@ from wsb_snake.core.orders import (
     OrderStatus,
     PositionState,
 )
-from wsb_snake.trading import store
+from wsb_snake.trading import loss_watch, store
+from wsb_snake.trading.book import BookView
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.positions import Position, Watch
@@ -38,6 +39,8 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     since = desk.day_start()
     positions = store.load_positions(conn, since)
     orders = store.load_orders(conn, since)
+    desk.worth.load(conn, desk.today())
+    loss_watch.begin_day(desk, BookView(tuple(positions)))
     with desk.book.change() as commit:
         book, now = desk.book, commit.change.now
         heirs = {position.symbol: position.position_id for position in book.positions.values()}

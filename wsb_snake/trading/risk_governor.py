@@ -5,7 +5,7 @@ row exists until it ends, and at its fills from then on. So a reservation is tak
 and released exactly once, and a restart forgets none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from decimal import Decimal
 from wsb_snake.config import Settings
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.occ import parse
-from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Purpose
+from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Origin, Purpose
 from wsb_snake.core.sectors import sector_of
 from wsb_snake.core.signals import TradeIntent
 from wsb_snake.core.types import CONTRACT_SHARES
@@ -102,21 +102,37 @@ class Refused:
     reason: str
 
 
-def day_pnl(view: BookView, mids: dict[str, Decimal], day_start: datetime) -> Decimal:
-    """Realised since ``day_start`` plus open, in dollars; a position without a mid counts at its entry."""
-    return realised(view, day_start) + unrealised(view, mids)
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a position brings into a day: dollars realised before it, and its mid (dollars a share) when
+    the day first saw one."""
+
+    realised: Decimal
+    mid: Decimal | None
 
 
-def realised(view: BookView, day_start: datetime) -> Decimal:
-    """Dollars made since ``day_start`` on what was sold."""
-    positions = (p for p in view.positions if p.closed_at is None or p.closed_at >= day_start)
-    return sum((position.realised() for position in positions), Decimal(0))
+def day_pnl(
+    view: BookView, mids: Mapping[str, Decimal], day_start: datetime, brought: Mapping[str, Brought]
+) -> Decimal:
+    """Realised since ``day_start`` plus open, in dollars, of all that the daemon may trade.
 
-
-def unrealised(view: BookView, mids: dict[str, Decimal]) -> Decimal:
-    """Dollars that the held contracts have gained, where there is a mid."""
-    held = (p for p in view.positions if p.qty and p.symbol in mids)
-    return sum((position.unrealised(mids[position.symbol]) for position in held), Decimal(0))
+    A position without a mid counts at its entry. ``brought`` is of positions held from before: what is
+    open of them counts from the mid there, and not at all without one.
+    """
+    total = Decimal(0)
+    for position in view.positions:
+        over = position.closed_at is not None and position.closed_at < day_start
+        if over or position.origin is Origin.FOREIGN_LATER:
+            continue
+        before, mid = brought.get(position.position_id), mids.get(position.symbol)
+        total += position.realised() - (Decimal(0) if before is None else before.realised)
+        if not position.qty or mid is None:
+            continue
+        if position.opened_at >= day_start:
+            total += position.unrealised(mid)
+        elif before is not None and before.mid is not None:
+            total += position.unrealised(mid) - position.unrealised(before.mid)
+    return total
 
 
 def size(
