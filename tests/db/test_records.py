@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from wsb_snake.db.database import Database
-from wsb_snake.db.records import OutcomeRecord, PaperTradeRecord, Record, SignalRecord
+from wsb_snake.db.records import OutcomeRecord, PaperTradeRecord, Record, SignalRecord, insert_signal
 
 PAPER = PaperTradeRecord(
     paper_id="p-1",
@@ -70,6 +71,22 @@ def test_saving_again_replaces_the_row(database: Database) -> None:
     with database.get_connection() as conn:
         rows = conn.execute("SELECT entry_price, exit_price, exit_reason FROM paper_trades").fetchall()
     assert [tuple(row) for row in rows] == [("0.80", "1.00", "target")]
+
+
+def test_a_traded_signal_is_not_replaced_by_one_that_is_not(
+    database: Database, make_signal: Callable[[str], SignalRecord]
+) -> None:
+    watched = replace(make_signal("s-1"), verdict="watched", reason="paused")
+    traded = replace(watched, verdict="executed", reason="", position_id="p-1")
+    again = replace(traded, position_id="p-2")
+    told = [
+        database.transact(partial(insert_signal, signal=each)).result(10)
+        for each in (watched, traded, watched, again)
+    ]
+    assert told == [True, True, False, True]
+    with database.get_connection() as conn:
+        rows = conn.execute("SELECT verdict, position_id FROM signals").fetchall()
+    assert [tuple(row) for row in rows] == [("executed", "p-2")]
 
 
 def test_a_record_that_cannot_be_written_fails_alone(

@@ -16,6 +16,7 @@ from wsb_snake.core.occ import build
 from wsb_snake.core.signals import Signal
 from wsb_snake.core.types import Bar, Right
 from wsb_snake.db.meta import set_meta
+from wsb_snake.hunting import judging
 from wsb_snake.learning.facts import WINDOW
 from wsb_snake.learning.time_learning import cell_of
 
@@ -44,6 +45,72 @@ def test_a_traded_signal_keeps_what_was_seen_picked_and_allowed(tmp_path: Path) 
         assert w.position(row["position_id"]).signal_id == row["signal_id"]
         told = w.events("signal")[-1]
         assert (told["verdict"], told["signal_id"]) == ("executed", row["signal_id"])
+
+
+def test_an_entry_is_never_durable_without_its_signal_and_the_engine_s_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        mine = signal(w)
+        engine.signals = [mine]
+        real = w.database.transact
+
+        def lost(work: Any, *, urgent: bool = False) -> Any:
+            mine = work.__module__ == judging.__name__
+            return real((lambda conn: None) if mine else work, urgent=urgent)
+
+        monkeypatch.setattr(w.database, "transact", lost)
+        w.do(w.daemon.scan)
+        w.until(lambda: w.watched)
+        w.restart()
+        rows = w.rows("SELECT signal_id, verdict, position_id FROM signals")
+        assert rows == [
+            {"signal_id": mine.signal_id, "verdict": "executed", "position_id": w.watched[0].position_id}
+        ]
+        assert w.rows("SELECT state FROM engine_state WHERE engine = 'spy_scalper'") == [
+            {"state": "traded SPY"}
+        ]
+
+
+def test_a_memory_that_waits_does_not_replace_that_of_an_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        waiting: list[Any] = []
+        real = w.database.transact
+
+        def later(work: Any, *, urgent: bool = False) -> Any:
+            if work.__module__ != judging.__name__:
+                return real(work, urgent=urgent)
+            waiting.append(work)
+            return real(lambda conn: None)
+
+        monkeypatch.setattr(w.database, "transact", later)
+        w.do(w.daemon.scan)
+        engine.signals = [signal(w)]
+        w.run(30)
+        w.do(w.daemon.scan)
+        w.run(1)
+        assert engine.state == "traded SPY"
+        for work in waiting:
+            w.do(real(work).result)
+        state = w.rows("SELECT state FROM engine_state WHERE engine = 'spy_scalper'")
+        assert state == [{"state": "traded SPY"}]
+
+
+def test_a_signal_that_was_traded_and_speaks_again_stays_traded(tmp_path: Path) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        mine = signal(w)
+        (before,) = seen(w, mine, engine=engine)
+        (after,) = seen(w, mine, engine=engine)
+        assert after == before
+        assert w.rows("SELECT * FROM paper_trades") == []
+        assert len(w.events("signal")) == 1 and w.events("entry_refused") == []
 
 
 def test_the_best_signal_of_a_pass_comes_first(tmp_path: Path) -> None:

@@ -116,9 +116,9 @@ class Database:
         """Age in seconds of the oldest transaction that is not durable yet; no I/O."""
         return self._writer.oldest_waiting_s()
 
-    def save_signal(self, signal: SignalRecord) -> Promise[None]:
-        """Write or replace the row. Like the other ``save_``s it pauses for 2 ms while urgent work or many
-        rows wait, so call it from a lane and under no lock; ``transact`` never pauses."""
+    def save_signal(self, signal: SignalRecord) -> Promise[bool]:
+        """Write the row as ``insert_signal`` does. Like the other ``save_``s it pauses for 2 ms while urgent
+        work or many rows wait, so call it from a lane and under no lock; ``transact`` never pauses."""
         return self._save(lambda conn: insert_signal(conn, signal))
 
     def save_outcome(self, outcome: OutcomeRecord) -> Promise[None]:
@@ -127,7 +127,7 @@ class Database:
     def save_paper_trade(self, trade: PaperTradeRecord) -> Promise[None]:
         return self._save(lambda conn: insert_paper_trade(conn, trade))
 
-    def _save(self, insert: Work[None]) -> Promise[None]:
+    def _save(self, insert: Work[T]) -> Promise[T]:
         promise = self._writer.submit(insert, single=True)
         self._writer.ease()
         return promise

@@ -94,14 +94,27 @@ def _statement(table: str, record: type[Record]) -> str:
     return f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})"
 
 
-_SIGNAL = _statement("signals", SignalRecord)
+def _signal_statement() -> str:
+    names = [column.name for column in fields(SignalRecord)]
+    marks = ", ".join("?" * len(names))
+    new = ", ".join(f"{name} = excluded.{name}" for name in names)
+    return (
+        f"INSERT INTO signals ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (signal_id) DO UPDATE"
+        f" SET {new} WHERE signals.position_id IS NULL OR excluded.position_id IS NOT NULL"
+    )
+
+
+_SIGNAL = _signal_statement()
 _OUTCOME = _statement("outcomes", OutcomeRecord)
 _PAPER_TRADE = _statement("paper_trades", PaperTradeRecord)
 
 
-def insert_signal(conn: sqlite3.Connection, signal: SignalRecord) -> None:
-    """Write the row; one of the same ``signal_id`` is replaced."""
-    conn.execute(_SIGNAL, _row(signal))
+def insert_signal(conn: sqlite3.Connection, signal: SignalRecord) -> bool:
+    """Write the row; one of the same ``signal_id`` is replaced, but not a traded one by one that is not.
+
+    Whether it was written.
+    """
+    return conn.execute(_SIGNAL, _row(signal)).rowcount > 0
 
 
 def insert_outcome(conn: sqlite3.Connection, outcome: OutcomeRecord) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from wsb_snake.core.calendar import Session
@@ -13,7 +13,7 @@ from wsb_snake.core.signals import Signal, TradeIntent
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.records import SignalRecord, insert_signal
-from wsb_snake.db.values import instant_text
+from wsb_snake.db.values import instant, instant_text
 from wsb_snake.engines.types import MarketView
 from wsb_snake.hunting.contracts import Contracts, NoContract
 from wsb_snake.hunting.lessons import Lessons
@@ -26,6 +26,12 @@ FOLLOWED_A_PASS = 3
 """Signals that are not traded cost a request each before they can be followed."""
 FOLLOW_EVERY = timedelta(seconds=25)
 """The scalper's passes are 30 s apart."""
+
+_MEMORY = (
+    "INSERT INTO engine_state (engine, at, state) VALUES (?, ?, ?) ON CONFLICT (engine)"
+    " DO UPDATE SET at = excluded.at, state = excluded.state WHERE excluded.at > engine_state.at"
+)
+"""An entry's memory overtakes those that were handed over before: they must not replace it."""
 
 
 class Word(StrEnum):
@@ -46,6 +52,9 @@ class Verdict:
     evidence: Mapping[str, object]
 
 
+Write = Callable[[sqlite3.Connection], None]
+
+
 class Judge:
     """Belongs to the lane that computes."""
 
@@ -63,12 +72,15 @@ class Judge:
         self._executor = executor
         self._database = database
         self._kept: dict[str, str] = {}  # engine: the memory that was handed to the database last
+        self._kept_at = datetime.min.replace(tzinfo=UTC)
         self._to_follow = 0  # signals of this pass whose contract may be asked for although it is not bought
         self._followed_at: datetime | None = None
         self.bar_raised = 0.0  # points that the battle plan adds to every bar
 
     def load(self, conn: sqlite3.Connection) -> None:
-        """Take up the signals that are followed on paper."""
+        """Take up the signals that are followed on paper, and where the memories stand."""
+        for row in conn.execute("SELECT at FROM engine_state"):
+            self._kept_at = max(self._kept_at, instant(row["at"]))
         self._paper.load(conn, self._executor.desk.now())
 
     def begin(self) -> None:
@@ -92,15 +104,28 @@ class Judge:
             self._paper.give_up(position.position_id)
 
     def judge(self, strategy: Strategy, signal: Signal, view: MarketView, regime: Regime | None) -> None:
-        """Trade it if it may be; save it with the verdict in any case."""
+        """Trade it if it may be; save it with the verdict in any case.
+
+        One that has a position was traded before a crash of which the engine knows nothing: it stays so.
+        """
+        positions = self._executor.desk.book.view.positions
+        if any(position.signal_id == signal.signal_id for position in positions):
+            return
         now = self._executor.desk.now()
         bar = strategy.execute_bar(signal, now, view.session) + self.bar_raised
         taught = self._lessons.apply(signal, view, bar)
-        verdict = self._verdict(strategy, taught.signal, view.session, bar)
-        if verdict.order is not None:
-            strategy.traded(taught.signal, now)
         around = {} if regime is None else regime.evidence()
-        self._save(strategy, taught.signal, verdict, {**taught.evidence, **around, **verdict.evidence})
+
+        def kept(verdict: Verdict) -> Write:
+            if verdict.order is not None:
+                strategy.traded(taught.signal, now)
+            return self._row(
+                strategy, taught.signal, verdict, {**taught.evidence, **around, **verdict.evidence}
+            )
+
+        verdict = self._verdict(strategy, taught.signal, view.session, bar, kept)
+        if verdict.order is None:
+            self._database.transact(kept(verdict))
 
     def remember(self, whose: Memory) -> None:
         """Save what an engine remembers, where a pass without a signal changed it."""
@@ -108,7 +133,15 @@ class Judge:
         if self._kept.get(whose.engine) != memory:
             self._database.transact(self._keep(whose.engine, memory))
 
-    def _verdict(self, strategy: Strategy, signal: Signal, session: Session, bar: float) -> Verdict:
+    def _verdict(
+        self,
+        strategy: Strategy,
+        signal: Signal,
+        session: Session,
+        bar: float,
+        kept: Callable[[Verdict], Write],
+    ) -> Verdict:
+        """What becomes of it; an entry takes its row with it, so that neither is there without the other."""
         executor = self._executor
         why_not = strategy.why_not(signal, executor.desk.now(), session)
         if why_not is None and signal.confidence < bar:
@@ -122,12 +155,16 @@ class Judge:
         intent = self._contracts.intent(executor.desk, signal, session)
         if isinstance(intent, NoContract):
             return Verdict(Word.TOO_DEAR if intent.too_dear else Word.WATCHED, intent.reason, None, {})
-        order = executor.execute_scalp_entry(intent)
+
+        def executed(order: Order) -> Verdict:
+            return Verdict(Word.EXECUTED, "", order, _said(intent, _allowed(order)))
+
+        order = executor.execute_scalp_entry(intent, lambda planned: kept(executed(planned)))
         if order is None:
             word = executor.desk.refusals.get(signal.signal_id, "refused by the executor")
             self._paper.offer(intent, word, executor.desk.now())
             return Verdict(Word.WATCHED, word, None, _said(intent, word))
-        return Verdict(Word.EXECUTED, "", order, _said(intent, _allowed(order)))
+        return executed(order)
 
     def _on_paper(self, signal: Signal, session: Session, why_not: str) -> dict[str, object]:
         """Follow a signal that is not traded, so that it is known what was missed; a few in each pass."""
@@ -145,9 +182,9 @@ class Judge:
         pauses = self._executor.desk.pauses.listed()
         return "trading is paused: " + ", ".join(pause.reason for pause in pauses) if pauses else None
 
-    def _save(
+    def _row(
         self, strategy: Strategy, signal: Signal, verdict: Verdict, added: Mapping[str, object]
-    ) -> None:
+    ) -> Write:
         """The signal, what became of it, and the engine's next state, in one transaction."""
         record = SignalRecord(
             signal_id=signal.signal_id,
@@ -167,18 +204,20 @@ class Judge:
         keep = self._keep(strategy.engine, strategy.memory())
 
         def write(conn: sqlite3.Connection) -> None:
-            insert_signal(conn, record)
+            written = insert_signal(conn, record)
             keep(conn)
-            journal.append(conn, now, EventKind.SIGNAL, _told(record))
+            if written:
+                journal.append(conn, now, EventKind.SIGNAL, _told(record))
 
-        self._database.transact(write)
+        return write
 
-    def _keep(self, engine: str, memory: str) -> Callable[[sqlite3.Connection], None]:
+    def _keep(self, engine: str, memory: str) -> Write:
         self._kept[engine] = memory
-        row = (engine, instant_text(self._executor.desk.now()), memory)
+        self._kept_at = max(self._executor.desk.now(), self._kept_at + timedelta(microseconds=1))
+        row = (engine, instant_text(self._kept_at), memory)
 
         def write(conn: sqlite3.Connection) -> None:
-            conn.execute("INSERT OR REPLACE INTO engine_state (engine, at, state) VALUES (?, ?, ?)", row)
+            conn.execute(_MEMORY, row)
 
         return write
 

@@ -99,12 +99,13 @@ class AlpacaExecutor:
         """Whether new entries are stopped; closing never is."""
         return self.desk.pauses.any
 
-    def execute_scalp_entry(self, intent: TradeIntent) -> Order | None:
+    def execute_scalp_entry(self, intent: TradeIntent, also: entries.Also | None = None) -> Order | None:
         """Buy to open for ``intent``; None while ``trading_paused`` or when any gate or limit refuses.
 
-        The refusal is journalled with its reason. The order is planned and queued, not yet sent.
+        The refusal is journalled with its reason. The order is planned and queued, not yet sent; what
+        ``also`` gives for it is written with it.
         """
-        return entries.enter(self.desk, intent)
+        return entries.enter(self.desk, intent, also)
 
     # closing
 

@@ -1,6 +1,8 @@
 """Opening: the gates an intent passes, and the planned entry order at the end of them."""
 
 import logging
+import sqlite3
+from collections.abc import Callable
 from decimal import Decimal
 
 from wsb_snake.core.clock import eastern_date
@@ -35,12 +37,19 @@ MAX_SPREAD = Decimal("0.10")
 log = logging.getLogger(__name__)
 
 
-def enter(desk: Desk, intent: TradeIntent) -> Order | None:
-    """Plan and queue the entry for ``intent``; None, with the reason journalled, when it may not go."""
+Also = Callable[[Order], Callable[[sqlite3.Connection], None]]
+"""What is written in the transaction of a planned entry."""
+
+
+def enter(desk: Desk, intent: TradeIntent, also: Also | None = None) -> Order | None:
+    """Plan and queue the entry for ``intent``; None, with the reason journalled, when it may not go.
+
+    ``also`` is asked under the book lock, once the order is planned; what it gives is as durable as that.
+    """
     quote = _newest(desk, intent)
     refusal = gate(desk, intent, quote)
     if refusal is None:
-        planned = _plan(desk, intent, quote)
+        planned = _plan(desk, intent, quote, also)
         if isinstance(planned, Order):
             dispatch.submit(desk, planned)
             return planned
@@ -86,7 +95,7 @@ def _quote_gate(desk: Desk, quote: Quote, intent: TradeIntent) -> str | None:
     return None
 
 
-def _plan(desk: Desk, intent: TradeIntent, quote: Quote) -> Order | str:
+def _plan(desk: Desk, intent: TradeIntent, quote: Quote, also: Also | None) -> Order | str:
     """Reserve the budget and write the intent, under the book lock; the refusal when there is none."""
     account = desk.pollers.account.latest
     limit = entry_limit(quote, intent.quote.ask)
@@ -135,6 +144,8 @@ def _plan(desk: Desk, intent: TradeIntent, quote: Quote) -> Order | str:
             qty=qty,
             limit_price=limit,
         )
+        if also is not None:
+            commit.change.also(also(order))
     if commit.promise is not None:
         desk.durable[order.client_order_id] = commit.promise
     return order
