@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.source_rules import ROOT
+from wsb_snake.backtest import driver
 from wsb_snake.backtest.driver import DEMO_DAY, DayPlan, Depth, DriverError, run_day
 from wsb_snake.backtest.embedded import embedded_settings
 from wsb_snake.backtest.summary import DayResult, order_list_hash
@@ -24,9 +25,46 @@ HALF_DAY = date(2026, 11, 27)
 RECORDED = date(2026, 7, 29)
 
 
+HOUR = (timedelta(hours=-1), timedelta(hours=-4, minutes=-30))
+"""A day that starts that long before its open and ends that long after its close, 10:30 to 11:30: its
+entries and exits are enough to compare depths by."""
+
+AFTERNOON = timedelta(hours=-5)
+"""A day that starts that long before its open has its end."""
+
+HOUR_ALONE = f"""
+from datetime import timedelta
+from wsb_snake.backtest import driver
+from wsb_snake.backtest.summary import order_list_hash
+driver.STARTS_BEFORE_OPEN = timedelta(seconds={HOUR[0].total_seconds()})
+driver.ENDS_AFTER_CLOSE = timedelta(seconds={HOUR[1].total_seconds()})
+print(order_list_hash(driver.run_day(driver.DayPlan(driver.DEMO_DAY, 7, "port")).orders))
+"""
+
+
 @cache
+def followed(seed: int, depth: Depth) -> tuple[DayResult, tuple[datetime, ...]]:
+    """A whole day, and the moments at which its progress was told."""
+    seen: list[datetime] = []
+    day = run_day(DayPlan(DEMO_DAY, seed, depth), lambda facts: seen.append(facts.now))
+    return day, tuple(seen)
+
+
 def driven(seed: int, depth: Depth = "port") -> DayResult:
-    return run_day(DayPlan(DEMO_DAY, seed, depth))
+    return followed(seed, depth)[0]
+
+
+@cache
+def hour(seed: int, depth: Depth = "port") -> DayResult:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "STARTS_BEFORE_OPEN", HOUR[0])
+        patch.setattr(driver, "ENDS_AFTER_CLOSE", HOUR[1])
+        return run_day(DayPlan(DEMO_DAY, seed, depth))
+
+
+@pytest.fixture
+def afternoon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "STARTS_BEFORE_OPEN", AFTERNOON)
 
 
 def test_a_day_trades_ends_flat_and_says_so() -> None:
@@ -50,23 +88,47 @@ def test_wins_and_losses_are_all_trades() -> None:
 
 @pytest.mark.parametrize("depth", ["wire", "http"])
 def test_each_depth_gives_the_same_orders(depth: Depth) -> None:
+    assert hour(7).orders and hour(7).trades
+    assert order_list_hash(hour(7, depth).orders) == order_list_hash(hour(7).orders)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("depth", ["wire", "http"])
+def test_each_depth_gives_the_same_orders_all_day(depth: Depth) -> None:
     assert order_list_hash(driven(7, depth).orders) == order_list_hash(driven(7).orders)
 
 
 def test_another_seed_gives_other_orders() -> None:
-    assert order_list_hash(driven(8).orders) != order_list_hash(driven(7).orders)
+    assert order_list_hash(hour(8).orders) != order_list_hash(hour(7).orders)
+
+
+def alone(hash_seed: str, *words: str) -> str:
+    """The last line of a process of its own."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=400,
+    )
+    return done.stdout.splitlines()[-1]
 
 
 def test_the_hash_of_strings_changes_nothing() -> None:
-    seen = {order_list_hash(driven(7).orders)}
-    for hash_seed in ("0", "1"):
-        command = [sys.executable, "main.py", "demo", "--seed", "7", "--in-process", "--json"]
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
-        )
-        seen.add(json.loads(done.stdout.splitlines()[-1])["order_list_hash"])
-    assert len(seen) == 1
+    seen = {alone(hash_seed, "-c", HOUR_ALONE) for hash_seed in ("0", "1")}
+    assert seen == {order_list_hash(hour(7).orders)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_hash_of_strings_changes_nothing_all_day() -> None:
+    demo = ("main.py", "demo", "--seed", "7", "--in-process", "--json")
+    seen = {json.loads(alone(hash_seed, *demo))["order_list_hash"] for hash_seed in ("0", "1")}
+    assert seen == {order_list_hash(driven(7).orders)}
 
 
 def test_every_order_of_a_day_is_over() -> None:
@@ -85,7 +147,9 @@ def test_no_order_sells_more_than_was_bought() -> None:
     assert all(parse(symbol).expiry > DEMO_DAY for symbol in left)
 
 
-def test_without_the_cut_off_flatten_the_end_of_day_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_cut_off_flatten_the_end_of_day_closes(
+    afternoon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WSB_SNAKE_CUTOFF_FLATTEN", "false")
     day = run_day(DayPlan(DEMO_DAY, 1, "port"))
     assert "eod" in {trade.reason for trade in day.trades}
@@ -93,8 +157,9 @@ def test_without_the_cut_off_flatten_the_end_of_day_closes(monkeypatch: pytest.M
     assert day.eod_flat_proven
 
 
-def test_the_cut_off_closes_before_the_broker_would() -> None:
-    closed = [trade for trade in driven(1).trades if trade.reason == "cutoff"]
+def test_the_cut_off_closes_before_the_broker_would(afternoon: None) -> None:
+    day = run_day(DayPlan(DEMO_DAY, 1, "port"))
+    closed = [trade for trade in day.trades if trade.reason == "cutoff"]
     assert closed
     assert all(trade.closed_et.startswith("15:20:") for trade in closed if trade.symbol.startswith("SPY"))
 
@@ -182,7 +247,6 @@ def test_the_profit_of_the_fills_is_the_profit_of_the_outcomes(chains: Path) -> 
 
 
 def test_the_progress_of_a_day_can_be_followed() -> None:
-    seen: list[datetime] = []
-    run_day(DayPlan(HALF_DAY, 3, "port"), lambda facts: seen.append(facts.now))
-    assert seen == sorted(seen)
+    _, seen = followed(7, "port")
+    assert list(seen) == sorted(seen)
     assert len(seen) > 200
