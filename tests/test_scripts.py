@@ -89,7 +89,7 @@ def test_the_tests_install_on_top_and_cover_the_demo(machine: Machine) -> None:
         "TZ=UTC -m ruff check .",
         "TZ=UTC -m ruff format --check .",
         "TZ=UTC -m mypy --strict wsb_snake main.py tests",
-        "TZ=UTC -m pytest -n 2 -k orders",
+        "TZ=UTC -m pytest -n 2 --dist worksteal -k orders",
     ]
     machine.run("script/demo")
     assert [call.split()[-1] for call in machine.pip_calls()] == ["requirements-dev.txt"]
@@ -98,7 +98,7 @@ def test_the_tests_install_on_top_and_cover_the_demo(machine: Machine) -> None:
 def test_the_slow_tests_run_when_asked_for(machine: Machine) -> None:
     machine.install("python3")
     ran = machine.run("script/test", "--slow", "-k", "campaign")
-    assert ran.stdout.splitlines()[-1] == "TZ=UTC -m pytest -n 2 -m slow -k campaign"
+    assert ran.stdout.splitlines()[-1] == "TZ=UTC -m pytest -n 2 --dist worksteal -m slow -k campaign"
 
 
 def test_changed_requirements_are_installed_again(machine: Machine) -> None:
