@@ -39,7 +39,8 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
             return "nothing to close, or it is being closed already; see status"
         return f"closing {claimed} positions; watch status until they are gone"
     if verb == "close":
-        named = {p.symbol for p in executor.get_options_positions() if argument in {p.symbol, p.underlying}}
+        asked = (argument or "").split()
+        named = {p.symbol for p in executor.get_options_positions() if {p.symbol, p.underlying} & set(asked)}
         claimed = sum(executor.close_position(symbol) for symbol in sorted(named))
         _read_again(executor)
         return f"closing {claimed} positions in {argument}"

@@ -112,6 +112,18 @@ def test_a_tap_after_thirty_seconds_is_refused(phone: Phone, day: World) -> None
     assert "closing 1" in phone.tap(phone.buttons()["Do it"])
 
 
+def test_a_tap_closes_what_the_question_listed_and_nothing_that_came_since(phone: Phone, day: World) -> None:
+    day.open()
+    assert SPY_LATER not in phone.type("/close spy")
+    do_it = phone.buttons()["Do it"]
+    day.by_hand(SPY_LATER, "buy", 3)
+    day.until(lambda: any(p.symbol == SPY_LATER for p in day.daemon.facts().positions), 28)
+    assert "closing 1 positions" in phone.tap(do_it)
+    day.until(lambda: day.held() == 0)
+    day.run(10)
+    assert day.held(SPY_LATER) == 3
+
+
 def test_a_token_of_one_question_does_not_answer_another(phone: Phone, day: World) -> None:
     day.open()
     phone.type("/cancel")

@@ -29,7 +29,8 @@ FLATTEN = Question(Verb.FLATTEN, "all")
         (Question(Verb.FLATTEN, "0dte"), (CALL, PUT), (LATER, "IWM"), "about $260.00; 5 contracts"),
         (Question(Verb.EOD, None), (CALL, PUT, "only what is due"), (LATER,), "about $260.00; 5 contracts"),
         (Question(Verb.CLOSE, CALL), (CALL,), (PUT, LATER), "At the bid that is about $260.00."),
-        (Question(Verb.CLOSE, "IWM"), (), (CALL, PUT), "At present there is nothing of that."),
+        (Question(Verb.CLOSE, f"{CALL} {LATER}"), (CALL, LATER), (PUT,), "2 contracts have no bid"),
+        (Question(Verb.CLOSE, "IWM261123C00200000"), (), (CALL, PUT), "At present there is nothing of that."),
         (
             Question(Verb.ADOPT, f"{LATER} scalp"),
             (LATER, "target +20%, stop -15%, 45 minutes"),

@@ -11,10 +11,11 @@ from wsb_snake.owner.web import create_app
 from wsb_snake.owner.web_commands import CONFIRMED, OFFERED, command_routes
 
 TOKEN = "a-secret-of-the-owner"
+LATER = "SPY261218C00600000"
 
 
 def held() -> Facts:
-    later = position("SPY261218C00600000", position_id="p3", qty=1)
+    later = position(LATER, position_id="p3", qty=1)
     return facts(positions=(position(), position(PUT, position_id="p2", qty=5), later))
 
 
@@ -22,7 +23,8 @@ class Web:
     def __init__(self, token: str | None = TOKEN) -> None:
         self.desk = RecordingDesk()
         self.now = 100.0
-        routes = command_routes(Commands(self.desk, held), token, lambda: self.now)
+        self.facts = held()
+        routes = command_routes(Commands(self.desk, lambda: self.facts), token, lambda: self.now)
         self.client: FlaskClient = create_app(held, commands=routes).test_client()
 
     def post(self, verb: str, token: str | None = TOKEN, **body: object) -> TestResponse:
@@ -47,7 +49,7 @@ def test_a_halt_alone_is_done_at_once(web: Web) -> None:
     [
         ("flatten", None, "0dte", f"This sells 2 × {CALL}, 5 × {PUT}."),
         ("flatten", "ALL", "all", "1 × SPY261218C00600000"),
-        ("close", "qqq", "QQQ", f"This sells 5 × {PUT}."),
+        ("close", "qqq", PUT, f"This sells 5 × {PUT}."),
         ("cancel", None, None, "This cancels every open entry"),
         ("eod", None, None, "sells what is due of what expires today"),
         ("resume", None, None, "new entries may go"),
@@ -80,9 +82,28 @@ def test_a_confirm_is_for_its_own_command_and_for_30_s(web: Web) -> None:
     assert web.desk.asked == []
 
 
+def test_what_was_listed_is_closed_and_nothing_that_came_since(web: Web) -> None:
+    first = web.post("close", argument="SPY").get_json()
+    assert f"This sells 2 × {CALL}, 1 × {LATER}." in first["text"]
+    web.facts = facts(positions=(position(), position("SPY261123C00610000", position_id="p9")))
+    assert web.post("close", argument="SPY", confirm=first["confirm"]).status_code == 200
+    assert web.desk.asked == [(Verb.CLOSE, CALL)]
+    web.facts = facts(positions=(position("SPY261123C00610000", qty=0),))
+    told = web.post("close", argument="SPY")
+    assert (told.status_code, "nothing of SPY is held" in told.get_json()["text"]) == (400, True)
+
+
+def test_when_nothing_of_the_list_is_left_nothing_is_closed(web: Web) -> None:
+    first = web.post("close", argument="SPY").get_json()
+    web.facts = facts(positions=(position("SPY261123C00610000", position_id="p9"),))
+    told = web.post("close", argument="SPY", confirm=first["confirm"])
+    assert (told.status_code, "no position in" in told.get_json()["text"]) == (409, True)
+    assert web.desk.asked == []
+
+
 def test_open_questions_are_bounded() -> None:
     questions = Confirmations(lambda: 0.0)
-    tokens = [questions.ask("cancel", None) for _ in range(MOST + 1)]
+    tokens = [questions.ask("cancel", None, None) for _ in range(MOST + 1)]
     assert not questions.take(tokens[0], "cancel", None)
     assert questions.take(tokens[1], "cancel", None)
 

@@ -50,7 +50,7 @@ class Desk(Protocol):
     def ask(self, verb: Verb, argument: str | None) -> Promise[str]:
         """Enqueue; the promise gives one line about what was done, or fails with CommandError.
 
-        ``argument``: for flatten ``0dte`` or ``all``; for close an OCC symbol, or a ticker, which means
+        ``argument``: for flatten ``0dte`` or ``all``; for close OCC symbols, or a ticker, which means
         every position held in it; for dne an OCC symbol; for adopt an OCC symbol and ``runner`` or
         ``scalp``; for pause whole minutes, or None; else None. Never asked for status or why.
         """
@@ -108,7 +108,8 @@ class Commands:
             for position in facts.positions
             if position.qty > 0
             and (
-                argument in {"all", position.symbol, position.underlying}
+                argument in {"all", position.underlying}
+                or position.symbol in (argument or "").split()
                 or (argument == "0dte" and parse(position.symbol).expiry == today)
             )
         ]
@@ -140,6 +141,19 @@ class Commands:
             raise CommandError(f"{verb} takes no argument")
         return None
 
+    def bound(self, verb: Verb, checked: str | None) -> str | None:
+        """A ``checked`` argument that means the same when it is confirmed: a ticker to close becomes the
+        contracts that are held in it. Raises CommandError."""
+        if verb is not Verb.CLOSE:
+            return checked
+        positions = self._read_facts().positions
+        if any(position.symbol in (checked or "").split() for position in positions):
+            return checked
+        held = sorted({p.symbol for p in positions if p.underlying == checked and p.qty > 0})
+        if not held:
+            raise CommandError(f"nothing of {checked} is held at present; cancel calls a working entry back")
+        return " ".join(held)
+
     def _why(self, what: str | None) -> Answer:
         if what is None or self._explain is None:
             raise CommandError("there is no decision journal here")
@@ -166,6 +180,10 @@ class Commands:
             return name
         if verb is Verb.CLOSE and name in {position.underlying for position in positions}:
             return name
+        if verb is Verb.CLOSE and all(map(is_option, name.split())):
+            still = [each for each in name.split() if each in symbols]
+            if still:
+                return " ".join(still)
         kind = "contract" if is_option(name) else "ticker"
         held = f"held: {', '.join(symbols)}" if symbols else "nothing is held"
         raise CommandError(f"no position in the {kind} {name[:40]}; {held}")

@@ -12,10 +12,13 @@ MOST = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Asked:
+    """``bound``: the argument as it was shown to the owner and is to be done."""
+
     token: str
     verb: str
     argument: str | None
+    bound: str | None
     ends: float
 
 
@@ -25,19 +28,19 @@ class Confirmations:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._open: list[_Question] = []
+        self._open: list[Asked] = []
 
-    def ask(self, verb: str, argument: str | None) -> str:
-        """A token for exactly this command."""
-        question = _Question(secrets.token_urlsafe(16), verb, argument, self._monotonic() + VALID_S)
+    def ask(self, verb: str, argument: str | None, bound: str | None) -> str:
+        """A token for exactly this command; ``bound`` is what ``argument`` means at present."""
+        question = Asked(secrets.token_urlsafe(16), verb, argument, bound, self._monotonic() + VALID_S)
         with self._lock:
             self._open = [*self._open[-(MOST - 1) :], question]
         return question.token
 
-    def take(self, token: str, verb: str, argument: str | None) -> bool:
-        """Whether ``token`` stands for this command; it is used up in any case."""
+    def take(self, token: str, verb: str, argument: str | None) -> Asked | None:
+        """What ``token`` confirms, if it stands for this command; it is used up in any case."""
         now = self._monotonic()
         with self._lock:
             found = [q for q in self._open if hmac.compare_digest(q.token.encode(), token.encode())]
             self._open = [q for q in self._open if q not in found and q.ends > now]
-        return any((q.verb, q.argument) == (verb, argument) and q.ends > now for q in found)
+        return next((q for q in found if (q.verb, q.argument) == (verb, argument) and q.ends > now), None)

@@ -123,7 +123,8 @@ class Talk:
 
     def _ask(self, verb: Verb, asked: Asked) -> None:
         try:
-            question = Question(verb, self._parts.commands.checked(verb, asked.argument))
+            checked = self._parts.commands.checked(verb, asked.argument)
+            question = Question(verb, self._parts.commands.bound(verb, checked))
         except CommandError as error:
             self._say(str(error))
             return

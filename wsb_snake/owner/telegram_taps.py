@@ -49,7 +49,7 @@ class Taps:
 
     def ask(self, question: Question) -> tuple[Button, ...]:
         """The buttons for ``question``; the newest few questions can be answered."""
-        token = self._confirmations.ask(question.verb, question.argument)
+        token = self._confirmations.ask(question.verb, question.argument, question.argument)
         kept = list(self._open.items())[-(MOST - 1) :]
         self._open = dict([*kept, (token, question)])
         return (Button("Do it", f"{DO}:{token}"), Button("Leave it", f"{LEAVE}:{token}"))
@@ -94,8 +94,7 @@ def _hit(facts: Facts, question: Question) -> list[PositionFacts]:
         return held
     if question.verb in {Verb.FLATTEN, Verb.EOD}:
         return [position for position in held if parse(position.symbol).expiry == today]
-    named = argument.partition(" ")[0]
-    return [position for position in held if named in {position.symbol, position.underlying}]
+    return [position for position in held if position.symbol in argument.split()]
 
 
 def _line(position: PositionFacts) -> str:

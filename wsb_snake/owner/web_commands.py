@@ -31,6 +31,15 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
     routes = Blueprint("commands", __name__)
     questions = Confirmations(monotonic)
 
+    def ask(verb: Verb, checked: str | None) -> Answered:
+        try:
+            bound = commands.bound(verb, checked)
+        except CommandError as error:
+            return jsonify(ok=False, text=str(error)), 400
+        again = f"Send it again with this confirm within {VALID_S:.0f} s."
+        text = f"{commands.describe(verb, bound)} {again}"
+        return jsonify(text=text, confirm=questions.ask(verb, checked, bound)), 202
+
     def run(name: str) -> Answered:
         _authorise(token)
         argument, confirm = _body()
@@ -41,12 +50,12 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
             return jsonify(ok=False, text=str(error)), 400
         if verb in CONFIRMED:
             if confirm is None:
-                again = f"Send it again with this confirm within {VALID_S:.0f} s."
-                text = f"{commands.describe(verb, checked)} {again}"
-                return jsonify(text=text, confirm=questions.ask(verb, checked)), 202
-            if not questions.take(confirm, verb, checked):
+                return ask(verb, checked)
+            asked = questions.take(confirm, verb, checked)
+            if asked is None:
                 return jsonify(ok=False, text="this confirm is used, too old or for another command"), 409
-        answer = commands.run(verb, argument)
+            checked = asked.bound
+        answer = commands.run(verb, checked)
         return jsonify(ok=answer.ok, text=answer.text), 200 if answer.ok else 409
 
     for verb in OFFERED:
