@@ -161,8 +161,6 @@ if path.exists():
 END
 }
 
-newest_backup() { find "$backups" -maxdepth 1 -name 'wsb_snake_*.db' 2>/dev/null | LC_ALL=C sort | tail -n 1; }
-
 start() { # waits for READY
     machine systemctl start "$name.service" && machine systemctl start "${timers[@]}"
 }
@@ -171,8 +169,17 @@ stop() {
     machine systemctl stop "${timers[@]}" "$name.service"
 }
 
-restore() {
-    if [[ -z $root ]]; then "$command" restore "$1"; else machine $name restore "$1"; fi
+service() { # a command of the program, as the service's account
+    if [[ -z $root ]]; then "$command" "$@"; else machine $name "$@"; fi
+}
+
+# A verified backup, which stays on the machine as yet: nothing that may take minutes while nobody watches.
+# Sets ``backup``. Whatever else its line says is trouble with older ones.
+back_up() {
+    local told
+    told=$(BACKUP_COPY_COMMAND='' TELEGRAM_BOT_TOKEN='' service backup 2>&1) || say "${told#wsb-snake: }"
+    backup=$(sed -n 's/^\(wsb-snake: \)\{0,1\}backup \(\/.*\/wsb_snake_[0-9_]*\.db\): .*/\2/p' <<<"$told")
+    [[ -n $backup && -e $backup ]] || fail "the backup failed"
 }
 
 # Changes to ``$1`` and starts; whatever goes wrong or breaks it off, what ran before comes back.
@@ -180,14 +187,15 @@ change_to() {
     came_from=$(release_of current) version='' backup=''
     trap come_back EXIT
     stop
-    machine systemctl start wsb-snake-backup.service || fail "the backup failed: journalctl -u wsb-snake-backup"
-    backup=$(newest_backup) version=$(database_version)
+    version=$(database_version)
+    back_up
     point current "$1"
     put_units "$1"
     start || fail "${1#releases/} does not start: journalctl -u $name"
     trap - EXIT
     point previous "$came_from"
     say "${1#releases/} runs; before it ran ${came_from#releases/}"
+    service backup --carry "$backup" || say "$backup is good, and on this machine only"
 }
 
 come_back() {
@@ -198,7 +206,7 @@ come_back() {
     stop
     if [[ -n $backup && $(database_version) != "$version" ]]; then
         point current "$came_from"
-        if restore "$backup"; then
+        if service restore "$backup"; then
             say "the database is the backup's: entries are paused until $name resume"
         else
             say "the restore failed: $name restore $backup, then systemctl start $name"

@@ -5,13 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tests.notifications.bot_api import BAD_TOKEN, CHAT, TOKEN, BotApi
 from wsb_snake.config import Settings
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.db.database import Database
+from wsb_snake.keeping.backup import backups_in
 from wsb_snake.keeping.copies import Contents
-from wsb_snake.keeping.nightly import nightly
+from wsb_snake.keeping.nightly import carry, nightly
 
 CLOCK = VirtualClock(datetime(2026, 11, 24, 22, 30, tzinfo=UTC))
 
@@ -63,6 +65,22 @@ def test_a_backup_that_stays_on_the_machine_is_told_and_is_good(
     assert not told.ok and "verified" in told.line
     assert told.line.endswith("BACKUP_COPY_COMMAND failed with code 1")
     assert [text.startswith(told.line) for text in api.texts] == [True]
+
+
+def test_a_backup_is_carried_off_later_on(
+    settings: Settings, database: Database, api: BotApi, tmp_path: Path
+) -> None:
+    here = settings.model_copy(update={"backup_copy_command": None})
+    nightly(here, CLOCK)
+    (made,) = backups_in(settings.backups)
+    assert carry(here, made).ok
+    told = carry(settings, made)
+    assert (told.ok, told.line) == (False, f"backup {made}; BACKUP_COPY_COMMAND failed with code 1")
+    away = tmp_path / "away.db"
+    copying = settings.model_copy(update={"backup_copy_command": SecretStr(f"cp {{}} {away}")})
+    assert carry(copying, made).ok and away.read_bytes() == made.read_bytes()
+    assert "no such file" in carry(copying, tmp_path / "none.db").line
+    assert backups_in(settings.backups) == [made]
 
 
 def test_a_chat_that_refuses_fails_nothing_more(settings: Settings, database: Database, api: BotApi) -> None:

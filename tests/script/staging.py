@@ -27,9 +27,6 @@ here=$(readlink {root}/opt/wsb-snake/current)
 echo "systemctl $* [${{here#releases/}}]" >>$notes/calls
 case "$*" in
     "--quiet is-active wsb-snake.service") test -e $notes/runs; exit ;;
-    "start wsb-snake-backup.service")
-        test ! -e $notes/backup-fails || exit 1
-        touch {root}/var/backups/wsb-snake/wsb_snake_20261124_2330.db; exit ;;
     "start wsb-snake.service")
         if [[ -e {root}/opt/wsb-snake/current/wsb_snake/migrates ]]; then
             db={root}/var/lib/wsb-snake/wsb_snake.db
@@ -43,6 +40,24 @@ esac
 
 NOTER = """#!/bin/bash
 echo "$(basename "$0") $*" >>{root}/notes/calls
+"""
+
+PROGRAM = """#!/bin/bash
+# Stands for the command of the service.
+notes={root}/notes
+here=$(readlink {root}/opt/wsb-snake/current)
+echo "wsb-snake $* [${{here#releases/}}]" >>$notes/calls
+made={root}/var/backups/wsb-snake/wsb_snake_20261124_2330.db
+case "$*" in
+    "backup --carry $made")
+        test ! -e $notes/carry-fails || {{ echo "wsb-snake: backup $made; it failed" >&2; exit 1; }} ;;
+    backup)
+        test -z "${{BACKUP_COPY_COMMAND-its own}}" || {{ echo "copies while nobody watches" >&2; exit 9; }}
+        test ! -e $notes/backup-fails || {{ echo "wsb-snake: backup failed: no space" >&2; exit 1; }}
+        touch "$made"
+        test ! -e $notes/old-one-stays || {{ echo "wsb-snake: backup $made: 0.1 MB; old" >&2; exit 1; }}
+        echo "backup $made: 0.1 MB, 7 rows, verified; 1 kept" ;;
+esac
 """
 
 DATE = """#!/bin/bash
@@ -136,8 +151,9 @@ def stage(folder: Path) -> Staging:
     facts = {"root": made.root, "real": sys.executable}
     made.put_tool(made.bin / "python3", PYTHON.format(**facts))
     made.put_tool(made.root / "usr/bin/systemctl", SYSTEMCTL.format(**facts))
-    for tool in ("useradd", "userdel", "systemd-tmpfiles", "wsb-snake"):
+    for tool in ("useradd", "userdel", "systemd-tmpfiles"):
         made.put_tool(made.root / "usr/bin" / tool, NOTER.format(**facts))
+    made.put_tool(made.root / "usr/bin/wsb-snake", PROGRAM.format(**facts))
     made.clock("2:1830")
     return made
 

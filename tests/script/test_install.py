@@ -1,5 +1,6 @@
 """The installer, into a staging root: what is put where, what runs afterwards, and what stays."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ UNITS = {
     *("wsb-snake.service", "wsb-snake-alert@.service", "wsb-snake-backup.service"),
     *("wsb-snake-backup.timer", "wsb-snake-health.service", "wsb-snake-health.timer"),
 }
+BACKUP = "var/backups/wsb-snake/wsb_snake_20261124_2330.db"
 TIMERS = "wsb-snake-backup.timer wsb-snake-health.timer"
 
 
@@ -107,13 +109,23 @@ def test_an_upgrade_stops_backs_up_changes_and_starts_in_that_order(running: Sta
     assert done.returncode == 0, done.stderr
     new = running.in_("current")
     assert new != old and (new / "wsb_snake/new").exists() and running.in_("previous") == old
-    acts = [call for call in running.calls() if " start " in call or " stop " in call]
+    acts = [call for call in running.calls() if re.search(" (start|stop|backup) ", call)]
     assert acts == [
         f"systemctl stop {TIMERS} wsb-snake.service [{old.name}]",
-        f"systemctl start wsb-snake-backup.service [{old.name}]",
+        f"wsb-snake backup [{old.name}]",
         f"systemctl start wsb-snake.service [{new.name}]",
         f"systemctl start {TIMERS} [{new.name}]",
+        f"wsb-snake backup --carry {running.root / BACKUP} [{new.name}]",
     ]
+
+
+@pytest.mark.parametrize("trouble", ["carry-fails", "old-one-stays"])
+def test_a_verified_backup_is_enough_for_an_upgrade(running: Staging, trouble: str) -> None:
+    old = running.in_("current")
+    (running.root / "notes" / trouble).touch()
+    running.change("new")
+    assert running.install().returncode == 0
+    assert running.in_("current") != old and running.runs()
 
 
 def test_two_versions_stay_and_older_ones_go(running: Staging) -> None:
@@ -145,10 +157,11 @@ def test_a_migrated_database_goes_back_to_the_backup(running: Staging) -> None:
     old = running.in_("current")
     running.change("migrates")
     running.change("broken")
+    (running.root / BACKUP).with_name("wsb_snake_20991231_0000.db").touch()  # made under a wrong clock
     done = running.install()
     assert done.returncode == 1 and "entries are paused until wsb-snake resume" in done.stdout
     assert running.in_("current") == old and running.runs()
-    backup = running.root / "var/backups/wsb-snake/wsb_snake_20261124_2330.db"
+    backup = running.root / BACKUP
     calls = words(running.calls())
     assert calls.index(f"wsb-snake restore {backup}") < len(calls) - 1 - calls[::-1].index(
         "systemctl start wsb-snake.service"

@@ -82,8 +82,7 @@ def back_up(settings: Settings, now: datetime, copy: Copy = copy_database) -> Ba
             size, kept = made.stat().st_size, len(backups_in(folder))
     except (OSError, sqlite3.Error, DatabaseUnavailable, CopyDamaged, AlreadyRunning) as error:
         raise BackupFailed(f"{_one_line(error)}; {_last_good(folder)}") from error
-    if settings.backup_copy_command is not None:
-        problems += _carry_off(settings, settings.backup_copy_command.get_secret_value(), made)
+    problems += carry_off(settings, made)
     return Backup(made, contents, size, kept, tuple(problems))
 
 
@@ -153,9 +152,12 @@ def _prune(folder: Path, keep: int, made: Path) -> Iterator[str]:
             yield f"the old {file.name} cannot be removed ({error.strerror})"
 
 
-def _carry_off(settings: Settings, command: str, made: Path) -> Iterator[str]:
-    """Run ``command`` on ``made``: in the place of ``{}``, else as the last word; what went wrong."""
-    words = shlex.split(command)
+def carry_off(settings: Settings, made: Path) -> Iterator[str]:
+    """Run BACKUP_COPY_COMMAND, if there is one, on ``made``: in the place of ``{}``, else as the last word;
+    what went wrong."""
+    if settings.backup_copy_command is None:
+        return
+    words = shlex.split(settings.backup_copy_command.get_secret_value())
     given = [word.replace("{}", str(made)) for word in words]
     if given == words:
         given.append(str(made))

@@ -1,10 +1,11 @@
 """The ``backup`` command: one backup, one line, and an alert when it went wrong."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from wsb_snake.config import Settings
 from wsb_snake.core.clock import Clock
-from wsb_snake.keeping.backup import BackupFailed, Copy, back_up
+from wsb_snake.keeping.backup import BackupFailed, Copy, back_up, carry_off
 from wsb_snake.keeping.copies import copy_database
 
 
@@ -26,6 +27,18 @@ def nightly(settings: Settings, clock: Clock, copy: Copy = copy_database) -> Tol
         if not made.problems:
             return Told(True, f"backup {made.line()}")
         line = f"backup {made.line()}"
+    return _trouble(settings, line)
+
+
+def carry(settings: Settings, file: Path) -> Told:
+    """Run BACKUP_COPY_COMMAND on ``file``, a backup that was made without it."""
+    problems = [*carry_off(settings, file)] if file.is_file() else ["there is no such file"]
+    if not problems:
+        return Told(True, f"backup {file} carried off" if settings.backup_copy_command else f"backup {file}")
+    return _trouble(settings, "; ".join((f"backup {file}", *problems)))
+
+
+def _trouble(settings: Settings, line: str) -> Told:
     from wsb_snake.keeping.alarm import tell_owner  # the chat's client, for nights that go wrong only
 
     why_not = tell_owner(settings, f"{line}. Trading is not affected.")
