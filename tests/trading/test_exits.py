@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.trading.samples import NOON, OPEN, money, position, quote
-from wsb_snake.core.orders import ExitReason, PositionState
+from wsb_snake.core.orders import ExitReason, Origin, PositionState
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
 from wsb_snake.trading.exits import Decision, decide
 from wsb_snake.trading.positions import Watch
@@ -87,6 +87,16 @@ def test_an_overnight_position_ignores_the_first_five_minutes() -> None:
     assert decide(overnight, quote("9", "9.1", early), early, OPEN).decision is None
     late = OPEN + timedelta(seconds=300)
     assert decide(overnight, quote("9", "9.1", late), late, OPEN).decision is not None
+
+
+def test_a_foreign_contract_found_in_the_first_five_minutes_is_as_one_held_overnight() -> None:
+    found = position(origin=Origin.FOREIGN_TODAY, signal_id=None, opened_at=OPEN + timedelta(seconds=2))
+    early = OPEN + timedelta(seconds=4)
+    assert decide(found, quote("1.00", "2.90", early), early, OPEN).decision is None
+    late = OPEN + timedelta(seconds=300)
+    assert decide(found, quote("1.00", "2.90", late), late, OPEN).decision is not None
+    ours = replace(found, origin=Origin.OURS)
+    assert decide(ours, quote("1.00", "2.90", early), early, OPEN).decision is not None
 
 
 def test_a_position_without_a_plan_is_never_sold() -> None:
