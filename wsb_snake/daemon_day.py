@@ -136,8 +136,7 @@ class Day:
         self._hunt.names = tuple(name for name in ZERO_DTE if name in names)
         self._hunt.names_day = day
         self._plan(desk.now())
-        desk.book.forget_before(desk.day_start())
-        desk.refusals.clear()
+        desk.forget_before_today()
         if any(p.reason == "daily_loss" and p.since < desk.day_start() for p in desk.pauses.listed()):
             desk.pauses.clear("daily_loss")
         return True

@@ -239,6 +239,24 @@ class Desk:
         """Contracts whose quotes we need."""
         return tuple(sorted({p.symbol for p in self.book.view.held()}))
 
+    def forget_before_today(self) -> None:
+        """Drop from memory what was over before today, and what is known of it."""
+        # the keys first: whatever is noted of an order or a position stands in the book before
+        orders, positions, seen = [*self.durable], [*self.unwanted], [*self.quote_seen_at]
+        self.book.forget_before(self.day_start())
+        self.refusals.clear()
+        for order in orders:
+            if order not in self.book.orders:
+                self.durable.pop(order, None)
+        self.unwanted.difference_update(each for each in positions if each not in self.book.positions)
+        held = self.held_symbols()
+        for symbol in seen:
+            if symbol not in held:
+                self.quote_seen_at.pop(symbol, None)
+        for key, at in [*self.asked_at.items()]:
+            if at < self.day_start():
+                self.asked_at.pop(key, None)
+
     # closing
 
     def let_close(self) -> None:
