@@ -126,11 +126,7 @@ HARD: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
             for kind in _OF_AN_ANSWER
             for state in (InFlight.ENTRY_UNKNOWN, InFlight.JOURNAL_STALLED)
         ),
-        *(
-            (kind, state)
-            for kind in BYTES
-            for state in (InFlight.ENTRY_SENT, InFlight.ENTRY_UNKNOWN, InFlight.CANCEL_PENDING, InFlight.IDLE)
-        ),
+        *((kind, state) for kind in BYTES for state in InFlight),
         *(
             (kind, state)
             for kind in EVENTS | {K.MALFORMED_FRAME, K.PARTIAL_FILL}
@@ -143,8 +139,10 @@ HARD: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
         (K.CUTOFF_OPENING, InFlight.CANCEL_PENDING),
     }
 )
-"""Pairs that seldom get their chance, so they are armed more often."""
-HARD_TIMES = 3
+"""Pairs that seldom get their chance, so they are armed more often;"""
+HARDEST = frozenset({(K.CANCEL_FILL_RACE, InFlight.ENTRY_UNKNOWN), (K.CUTOFF_OPENING, InFlight.EXIT_PARTIAL)})
+"""and those that do hardly ever."""
+HARD_TIMES, HARDEST_TIMES = 3, 9
 
 OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] = MappingProxyType(
     {

@@ -73,7 +73,8 @@ class Outside:
             case FaultKind.NO_BID:
                 late = self._market.session.close - now < LAST_HOUR
                 chosen = (self._held(today=True) if late else []) or self._held()
-                self._market.bare(luck.choice(chosen), self._bare_until(now))
+                for symbol in luck.sample(chosen, min(len(chosen), 2 if late else 1)):
+                    self._market.bare(symbol, self._bare_until(now))
             case FaultKind.FOREIGN_ORDER:
                 self._foreign_order(now)
             case FaultKind.MANUAL_CLOSE:
