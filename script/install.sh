@@ -13,6 +13,7 @@
 # An upgrade builds the new version beside the old one, then stops, backs up, starts (the start migrates
 # the database) and waits until the daemon says that it works. Where it does not, the old version comes
 # back, with the backup when the database had been migrated.
+# What you have disabled is upgraded and not started.
 #
 # Exit codes: 0 done, 1 failed (the old version runs, if there was one, or the text says so), 2 not started.
 set -euo pipefail
@@ -62,6 +63,7 @@ machine() {
 
 owned() { if [[ -z $root ]]; then chown "$1" "$2"; fi; }
 running() { [[ -z $root || -x $root/usr/bin/systemctl ]] && machine systemctl --quiet is-active "$name.service"; }
+enabled() { [[ -z $root || -x $root/usr/bin/systemctl ]] && machine systemctl --quiet is-enabled "$name.service"; }
 release_of() { if [[ -L $home/$1 ]]; then readlink -- "$home/$1"; fi; }
 
 point() { # link a release under a name, in one step
@@ -82,15 +84,21 @@ check_machine() {
     [[ -e $root/usr/share/zoneinfo/America/New_York || -n $root ]] || refuse "time zones are missing: apt install tzdata"
 }
 
-# Stopping leaves positions unwatched, so that nobody should do it by accident while the market is open.
+# Nobody should stop or start it by accident while the market is open.
 check_hours() {
     local now
     now=$(TZ=America/New_York date +%u:%H%M)
-    if running && [[ ${now%:*} -le 5 && ! ${now#*:} < 0930 && ${now#*:} < 1600 ]]; then
-        say "WARNING: it is ${now#*:} in New York, the market may be open, and the daemon runs. What is open" \
-            "is watched by nobody for as long as it stands still (some 10 s in an upgrade)."
-        confirm "Go on?"
+    [[ ${now%:*} -le 5 && ! ${now#*:} < 0930 && ${now#*:} < 1600 ]] || return 0
+    now="it is ${now#*:} in New York, the market may be open"
+    if running; then
+        say "WARNING: $now, and the daemon runs. What is open is watched by nobody for as long as it stands" \
+            "still (some 10 s in an upgrade)."
+    elif [[ $task != uninstall ]] && enabled; then
+        say "WARNING: $now, and the daemon does not run. This starts it, and it trades."
+    else
+        return 0
     fi
+    confirm "Go on?"
 }
 
 make_account() {
@@ -182,20 +190,27 @@ back_up() {
     [[ -n $backup && -e $backup ]] || fail "the backup failed"
 }
 
-# Changes to ``$1`` and starts; whatever goes wrong or breaks it off, what ran before comes back.
+# Changes to ``$1``, and starts it where ``$2`` is yes; whatever goes wrong or breaks it off, what was before
+# comes back.
 change_to() {
-    came_from=$(release_of current) version='' backup=''
+    came_from=$(release_of current) version='' backup='' starts=$2
     trap come_back EXIT
     stop
-    version=$(database_version)
-    back_up
+    if [[ -e $data/wsb_snake.db ]]; then
+        version=$(database_version)
+        back_up
+    fi
     point current "$1"
     put_units "$1"
-    start || fail "${1#releases/} does not start: journalctl -u $name"
+    [[ $starts == no ]] || start || fail "${1#releases/} does not start: journalctl -u $name"
     trap - EXIT
     point previous "$came_from"
-    say "${1#releases/} runs; before it ran ${came_from#releases/}"
-    service backup --carry "$backup" || say "$backup is good, and on this machine only"
+    if [[ $starts == yes ]]; then
+        say "${1#releases/} runs; before it ran ${came_from#releases/}"
+    else
+        say "${1#releases/} is in place; the daemon did not run"
+    fi
+    [[ -z $backup ]] || service backup --carry "$backup" || say "$backup is good, and on this machine only"
 }
 
 come_back() {
@@ -214,6 +229,7 @@ come_back() {
     fi
     point current "$came_from"
     put_units "$came_from"
+    [[ $starts == yes ]] || fail "the old version is in place again, and not started"
     if start; then
         fail "the old version runs again"
     fi
@@ -232,37 +248,49 @@ clear_out() { # releases that are neither current nor previous
 
 has_keys() { grep -Eq '^ *(export +)?ALPACA_API_KEY *= *["'\'']?[^"'\'' ]' "$settings"; }
 
+# What the owner has stopped for good is not started; what only does not run at the moment is.
+wanted() { if running || enabled; then echo yes; else echo no; fi; }
+
 install_it() {
     make_account
     make_places
     make_release
-    if running; then
-        if [[ $(release_of current) == "$release" ]]; then
-            put_units "$release"
-            say "${release#releases/} runs already; after a change of the settings: systemctl restart $name"
-        else
-            check_hours
-            change_to "$release"
-        fi
+    local old
+    old=$(release_of current)
+    if [[ $old == "$release" ]] && running; then
+        put_units "$release"
+        say "${release#releases/} runs already; after a change of the settings: systemctl restart $name"
+    elif [[ -n $old && $old != "$release" ]]; then
+        check_hours
+        change_to "$release" "$(wanted)"
     else
-        local old
-        old=$(release_of current)
-        [[ -z $old || $old == "$release" ]] || point previous "$old"
+        [[ ! -e $home/started ]] || check_hours
         point current "$release"
         put_units "$release"
-        first_start
+        [[ -n $old || ! -e $data/wsb_snake.db ]] || back_up
     fi
+    first_start
     clear_out
 }
 
+# With keys it is enabled and started, once; later on an owner who has disabled it is obeyed.
 first_start() {
+    if running; then
+        touch -- "$home/started"
+        return
+    fi
     if ! has_keys; then
         say "installed. Now put your keys into $settings, and run this again; it starts the daemon."
         return
     fi
+    if [[ -e $home/started ]] && ! enabled; then
+        say "the daemon is disabled and not started: systemctl enable --now $name ${timers[*]}"
+        return
+    fi
     machine systemctl enable --quiet "$name.service" "${timers[@]}"
     start || fail "it is installed and does not start: journalctl -u $name; $name doctor"
-    say "${release#releases/} runs. Ask it: $name status; have it examined: $name doctor --telegram"
+    touch -- "$home/started"
+    say "$(release_of current) runs. Ask it: $name status; have it examined: $name doctor --telegram"
 }
 
 roll_back() {
@@ -270,14 +298,7 @@ roll_back() {
     old=$(release_of previous)
     [[ -n $old && -e $home/$old/complete ]] || refuse "there is no version to go back to"
     check_hours
-    if running; then
-        change_to "$old"
-    else
-        point previous "$(release_of current)"
-        point current "$old"
-        put_units "$old"
-        say "${old#releases/} is in place; the daemon did not run and is not started"
-    fi
+    change_to "$old" "$(wanted)"
 }
 
 uninstall() {

@@ -27,6 +27,8 @@ here=$(readlink {root}/opt/wsb-snake/current)
 echo "systemctl $* [${{here#releases/}}]" >>$notes/calls
 case "$*" in
     "--quiet is-active wsb-snake.service") test -e $notes/runs; exit ;;
+    "--quiet is-enabled wsb-snake.service") test -e $notes/enabled; exit ;;
+    "enable "*) touch $notes/enabled; exit ;;
     "start wsb-snake.service")
         if [[ -e {root}/opt/wsb-snake/current/wsb_snake/migrates ]]; then
             db={root}/var/lib/wsb-snake/wsb_snake.db
@@ -34,7 +36,8 @@ case "$*" in
         fi
         test ! -e {root}/opt/wsb-snake/current/wsb_snake/broken || exit 1
         touch $notes/runs; exit ;;
-    "stop "*wsb-snake.service | "disable "*) rm -f $notes/runs; exit ;;
+    "stop "*wsb-snake.service) rm -f $notes/runs; exit ;;
+    "disable "*) rm -f $notes/runs $notes/enabled; exit ;;
 esac
 """
 
@@ -121,6 +124,12 @@ class Staging:
 
     def runs(self) -> bool:
         return (self.root / "notes/runs").exists()
+
+    def stands(self, *, enabled: bool) -> None:
+        """The daemon does not run, as after a stop or between two tries."""
+        (self.root / "notes/runs").unlink()
+        if not enabled:
+            (self.root / "notes/enabled").unlink()
 
     def give_keys(self) -> None:
         with self.settings.open("a") as file:

@@ -128,6 +128,39 @@ def test_a_verified_backup_is_enough_for_an_upgrade(running: Staging, trouble: s
     assert running.in_("current") != old and running.runs()
 
 
+def test_what_only_does_not_run_at_the_moment_is_upgraded_with_a_way_back(running: Staging) -> None:
+    old = running.in_("current")
+    running.stands(enabled=True)
+    for name in ("migrates", "broken"):
+        running.change(name)
+    running.clock("3:1200")
+    assert running.install(answer="n\n").returncode == 2 and running.in_("current") == old
+    done = running.install(answer="y\n")
+    assert done.returncode == 1 and "and it trades" in done.stdout
+    assert "the old version runs again" in done.stderr and running.in_("current") == old
+    assert f"wsb-snake restore {running.root / BACKUP}" in words(running.calls())
+
+
+def test_what_the_owner_has_disabled_is_backed_up_and_not_started(running: Staging) -> None:
+    running.stands(enabled=False)
+    running.clock("3:1200")
+    for arguments in ((), (), ("--rollback",)):
+        before = running.in_("current")
+        running.change("new")
+        assert running.install(*arguments).returncode == 0
+        calls = words(running.calls())
+        assert not running.runs() and not any(" enable " in call or " start " in call for call in calls)
+        assert ("wsb-snake backup" in calls) is (running.in_("current") != before)
+
+
+def test_data_of_a_version_that_is_gone_are_backed_up_before_the_start(running: Staging) -> None:
+    running.install("--uninstall")
+    running.calls()
+    assert running.install().returncode == 0 and running.runs()
+    calls = words(running.calls())
+    assert calls.index("wsb-snake backup") < calls.index("systemctl start wsb-snake.service")
+
+
 def test_two_versions_stay_and_older_ones_go(running: Staging) -> None:
     for name in ("second", "third", "fourth"):
         running.change(name)
