@@ -8,7 +8,7 @@ import pytest
 from tests.owner.sample import CALL, PUT, facts, position
 from wsb_snake import config
 from wsb_snake.owner.commands import Verb
-from wsb_snake.owner.telegram_taps import LEFT, TOO_LATE, Question, Taps, words
+from wsb_snake.owner.telegram_taps import ANSWERED, LEFT, TOO_LATE, UNKNOWN, Question, Tap, Taps, words
 
 LATER = "SPY261218C00700000"
 HELD = facts(
@@ -63,18 +63,20 @@ def test_a_button_works_once_and_for_thirty_seconds() -> None:
     taps = Taps(clock)
     do_it, leave = taps.ask(FLATTEN)
     assert len(do_it.data) <= 64 and do_it.data != leave.data
-    assert taps.tapped(do_it.data) == (FLATTEN, "")
-    assert taps.tapped(do_it.data) == (None, TOO_LATE)
+    assert taps.tapped(do_it.data) == Tap(FLATTEN, "", settles=True)
+    assert taps.tapped(do_it.data) == Tap(None, ANSWERED, settles=False)
     do_it, leave = taps.ask(FLATTEN)
-    assert taps.tapped(leave.data) == (None, LEFT)
-    assert taps.tapped(do_it.data) == (None, TOO_LATE)
+    assert taps.tapped(leave.data) == Tap(None, LEFT, settles=True)
+    assert taps.tapped(do_it.data) == Tap(None, ANSWERED, settles=False)
     do_it, _ = taps.ask(FLATTEN)
     clock.now += 30.0
-    assert taps.tapped(do_it.data) == (None, TOO_LATE)
+    assert taps.tapped(do_it.data) == Tap(None, TOO_LATE, settles=True)
+    assert taps.tapped(do_it.data) == Tap(None, ANSWERED, settles=False)
+    assert Taps(clock).tapped(do_it.data) == Tap(None, UNKNOWN, settles=False)
 
 
 def test_the_newest_questions_stay_when_there_are_many() -> None:
     taps = Taps(Clock())
     asked = [taps.ask(FLATTEN)[0] for _ in range(100)]
-    assert taps.tapped(asked[0].data) == (None, TOO_LATE)
-    assert taps.tapped(asked[-1].data) == (FLATTEN, "")
+    assert taps.tapped(asked[0].data) == Tap(None, UNKNOWN, settles=False)
+    assert taps.tapped(asked[-1].data) == Tap(FLATTEN, "", settles=True)

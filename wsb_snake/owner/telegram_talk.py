@@ -132,10 +132,12 @@ class Talk:
         self._say(told, self._taps.ask(question))
 
     def _tapped(self, event: Tapped) -> None:
-        question, instead = self._taps.tapped(event.data)
+        tap = self._taps.tapped(event.data)
+        question = tap.question
         if question is None:
-            self._answer_tap(event, instead)
-            self._rewrite(event, instead)
+            self._answer_tap(event, tap.text)
+            if tap.settles:  # otherwise the message may hold what an earlier tap did
+                self._rewrite(event, tap.text)
             return
         log.info("confirmed by a tap: %s %s", question.verb, question.argument or "")
         answer = self._parts.commands.run(question.verb, question.argument)

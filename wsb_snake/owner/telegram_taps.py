@@ -16,9 +16,9 @@ from wsb_snake.owner.confirm import MOST, VALID_S, Confirmations
 from wsb_snake.trading import owners_exits
 
 DO, LEAVE = "do", "leave"
-TOO_LATE = (
-    f"This button has been used, or is older than {VALID_S:.0f} s. Nothing was done; send the command again."
-)
+TOO_LATE = f"This button is older than {VALID_S:.0f} s. Nothing was done; send the command again."
+ANSWERED = "You have answered this already. This tap did nothing; /status shows what holds."
+UNKNOWN = "This button is not known any more. Nothing was done by this tap; /status shows what holds."
 LEFT = "Left as it is. Nothing was done."
 
 _MEANS = MappingProxyType(
@@ -40,12 +40,25 @@ class Question:
     argument: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """``question``: what is to be done now; without one ``text`` says why nothing is.
+
+    ``settles``: the question was open until this tap, so its message may be written over.
+    """
+
+    question: Question | None
+    text: str
+    settles: bool
+
+
 class Taps:
     """The questions that wait for a tap. ``monotonic`` gives seconds; one thread uses it."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._confirmations = Confirmations(monotonic)
         self._open: Mapping[str, Question] = {}
+        self._answered: tuple[str, ...] = ()
 
     def ask(self, question: Question) -> tuple[Button, ...]:
         """The buttons for ``question``; the newest few questions can be answered."""
@@ -54,16 +67,17 @@ class Taps:
         self._open = dict([*kept, (token, question)])
         return (Button("Do it", f"{DO}:{token}"), Button("Leave it", f"{LEAVE}:{token}"))
 
-    def tapped(self, data: str) -> tuple[Question | None, str]:
-        """What is to be done now, or None and what to say instead. Each button works once."""
+    def tapped(self, data: str) -> Tap:
+        """What a tap on a button means. Each question is answered once."""
         act, _, token = data.partition(":")
         question = self._open.get(token)
         if question is None:
-            return None, TOO_LATE
+            return Tap(None, ANSWERED if token in self._answered else UNKNOWN, settles=False)
         self._open = {name: held for name, held in self._open.items() if name != token}
+        self._answered = (*self._answered[-(MOST - 1) :], token)
         if not self._confirmations.take(token, question.verb, question.argument):
-            return None, TOO_LATE
-        return (question, "") if act == DO else (None, LEFT)
+            return Tap(None, TOO_LATE, settles=True)
+        return Tap(question, "", settles=True) if act == DO else Tap(None, LEFT, settles=True)
 
 
 def words(facts: Facts, question: Question, settings: Settings) -> str:
