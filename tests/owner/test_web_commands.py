@@ -78,7 +78,10 @@ def test_a_confirm_is_for_its_own_command_and_for_30_s(web: Web) -> None:
     late = web.post("flatten").get_json()["confirm"]
     web.now += VALID_S
     assert web.post("flatten", confirm=late).status_code == 409
-    assert web.post("flatten", confirm="é").status_code == 409
+    for odd in ("é", "\ud800"):
+        assert web.post("flatten", confirm=odd).status_code == 409
+    for verb in OFFERED:
+        assert web.post(verb, argument="\ud800").status_code == 400
     assert web.desk.asked == []
 
 

@@ -40,7 +40,8 @@ class Confirmations:
     def take(self, token: str, verb: str, argument: str | None) -> Asked | None:
         """What ``token`` confirms, if it stands for this command; it is used up in any case."""
         now = self._monotonic()
+        given = token.encode(errors="replace")  # JSON may hold half a character
         with self._lock:
-            found = [q for q in self._open if hmac.compare_digest(q.token.encode(), token.encode())]
+            found = [q for q in self._open if hmac.compare_digest(q.token.encode(), given)]
             self._open = [q for q in self._open if q not in found and q.ends > now]
         return next((q for q in found if (q.verb, q.argument) == (verb, argument) and q.ends > now), None)
