@@ -11,7 +11,7 @@
 #   --root DIR  into DIR as if it were /; accounts and systemd are touched only by DIR's own tools
 #
 # An upgrade builds the new version beside the old one, then stops, backs up, starts (the start migrates
-# the database) and waits until the daemon says that it works. Where it does not, the old version comes
+# the database) and waits until the daemon says that it works and has done so for 20 s. Where it does not, the old version comes
 # back, with the backup when the database had been migrated.
 # What you have disabled is upgraded and not started.
 #
@@ -169,9 +169,22 @@ if path.exists():
 END
 }
 
-start() { # waits for READY
-    machine systemctl start "$name.service" && machine systemctl start "${timers[@]}"
+# Waits for READY, and for what comes after it: the broker may yet refuse.
+start() {
+    machine systemctl start "$name.service" && stays_up && machine systemctl start "${timers[@]}"
 }
+
+stays_up() {
+    local first _
+    [[ -z $root || -x $root/usr/bin/systemctl ]] || return 0
+    first=$(restarts)
+    for _ in {1..10}; do
+        sleep 2
+        running && [[ $(restarts) == "$first" ]] || return 1
+    done
+}
+
+restarts() { machine systemctl show --property NRestarts --value "$name.service"; }
 
 stop() {
     machine systemctl stop "${timers[@]}" "$name.service"
@@ -202,7 +215,7 @@ change_to() {
     fi
     point current "$1"
     put_units "$1"
-    [[ $starts == no ]] || start || fail "${1#releases/} does not start: journalctl -u $name"
+    [[ $starts == no ]] || start || fail "${1#releases/} does not run: journalctl -u $name"
     trap - EXIT
     point previous "$came_from"
     if [[ $starts == yes ]]; then
@@ -288,7 +301,7 @@ first_start() {
         return
     fi
     machine systemctl enable --quiet "$name.service" "${timers[@]}"
-    start || fail "it is installed and does not start: journalctl -u $name; $name doctor"
+    start || fail "it is installed and does not run: journalctl -u $name; $name doctor"
     touch -- "$home/started"
     say "$(release_of current) runs. Ask it: $name status; have it examined: $name doctor --telegram"
 }

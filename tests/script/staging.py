@@ -28,6 +28,12 @@ echo "systemctl $* [${{here#releases/}}]" >>$notes/calls
 case "$*" in
     "--quiet is-active wsb-snake.service") test -e $notes/runs; exit ;;
     "--quiet is-enabled wsb-snake.service") test -e $notes/enabled; exit ;;
+    "show --property NRestarts --value wsb-snake.service")
+        code={root}/opt/wsb-snake/current/wsb_snake
+        test ! -e $code/refused || rm -f $notes/runs
+        echo 3
+        test ! -e $code/dies || echo again >>$notes/deaths
+        cat $notes/deaths 2>/dev/null; exit ;;
     "enable "*) touch $notes/enabled; exit ;;
     "start wsb-snake.service")
         if [[ -e {root}/opt/wsb-snake/current/wsb_snake/migrates ]]; then
@@ -163,6 +169,7 @@ def stage(folder: Path) -> Staging:
     for tool in ("useradd", "userdel", "systemd-tmpfiles"):
         made.put_tool(made.root / "usr/bin" / tool, NOTER.format(**facts))
     made.put_tool(made.root / "usr/bin/wsb-snake", PROGRAM.format(**facts))
+    made.put_tool(made.bin / "sleep", "#!/bin/bash\n")
     made.clock("2:1830")
     return made
 
