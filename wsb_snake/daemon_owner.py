@@ -7,6 +7,8 @@ from wsb_snake.core.clock import eastern
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.owners_exits import give_exits, words
 
+KEPT_WITHIN_S = 1.0  # the owner waits 3 s for an answer
+
 
 class CommandRefused(Exception):
     """What the owner asked cannot be done; the text is one line."""
@@ -74,7 +76,10 @@ def _pause(executor: AlpacaExecutor, minutes: str | None) -> str:
         what = "paused until you send resume" if until is None else "already paused until you send resume"
     else:
         what = f"paused until {eastern(held.until):%Y-%m-%d %H:%M} ET"
-    return f"{what}: no new entries; open positions are watched and closed as usual"
+    lost = (
+        "" if desk.pauses.kept(KEPT_WITHIN_S) else ", but not yet across a restart (the disk is slow or full)"
+    )
+    return f"{what}{lost}: no new entries; open positions are watched and closed as usual"
 
 
 def _adopt(executor: AlpacaExecutor, argument: str) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.owner.room import CHAT, ME, Phone
 from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.world import World, world
+from wsb_snake.core.lanes import Promise
 from wsb_snake.owner.strangers import MOST
 from wsb_snake.owner.telegram import owner_of
 from wsb_snake.owner.telegram_commands import COMMANDS
@@ -162,6 +163,20 @@ def test_a_pause_ends_by_itself_also_after_a_restart(phone: Phone, day: World) -
     assert any("Pause lifted: the time that you set is over" in text for text in day.alerts())
     assert day.enter() is not None
     day.run(40)
+
+
+def test_a_pause_that_is_answered_survives_a_crash_at_once(phone: Phone, day: World) -> None:
+    assert phone.type("/pause 60").startswith("paused until 2026-11-23 11:")
+    day.restart()
+    assert day.paused() == {"manual"}
+
+
+def test_a_pause_that_the_disk_does_not_take_is_said_not_to_survive(
+    phone: Phone, day: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day.database, "transact", lambda *_, **__: Promise(day.hub, "never taken"))
+    assert "ET, but not yet across a restart (the disk is slow or full): no new" in phone.type("/pause 60")
+    assert day.paused() == {"manual"}
 
 
 def test_a_pause_does_not_shorten_a_halt(phone: Phone, day: World) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wsb_snake.core.events import EventKind
-from wsb_snake.core.lanes import Lanes
+from wsb_snake.core.lanes import Lanes, Promise
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.values import instant, instant_text
@@ -43,6 +43,7 @@ class Pauses:
         self._database = database
         self._lock = lanes.lock("pauses")
         self._held: dict[str, Pause] = {}
+        self._kept: Promise[None] | None = None  # what the last ``hold`` wrote
         self.goes_on = ""  # what a pause leaves going on, where it isn't the usual
 
     def load(self, conn: sqlite3.Connection) -> None:
@@ -94,8 +95,13 @@ class Pauses:
                 if self.goes_on:
                     data["goes_on"] = self.goes_on
                 write = _writes_pause(pause, data, None, self._lanes.clock.now())
-                self._database.transact(write, urgent=True)
+                self._kept = self._database.transact(write, urgent=True)
         return pause
+
+    def kept(self, timeout: float) -> bool:
+        """Whether what ``hold`` wrote is durable, waiting ``timeout`` seconds for it at most."""
+        kept = self._kept
+        return kept is None or (kept.wait(timeout) and kept.succeeded())
 
     def end_those_over(self) -> None:
         """Take away every pause whose end has come."""
