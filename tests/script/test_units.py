@@ -93,6 +93,15 @@ def test_every_failure_is_told(name: str) -> None:
     assert "\nOnFailure=wsb-snake-alert@%n.service\n" in (UNITS / name).read_text()
 
 
+def test_an_alert_that_does_not_get_through_is_tried_again_and_not_without_end() -> None:
+    text = (UNITS / "wsb-snake-alert@.service").read_text()
+    facts = dict(re.findall(r"^(Restart|RestartSec|StartLimit\w+|After)=(.+)$", text, re.MULTILINE))
+    assert (facts["Restart"], facts["After"]) == ("on-failure", "network-online.target")
+    tries, rest = int(facts["StartLimitBurst"]), int(facts["RestartSec"])
+    longest_try = 90
+    assert tries >= 3 and tries * (rest + longest_try) < int(facts["StartLimitIntervalSec"])
+
+
 def test_every_command_of_the_units_exists() -> None:
     for file in UNITS.glob("*.service"):
         (command,) = re.findall(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)
