@@ -169,6 +169,18 @@ def test_before_the_first_lesson_the_learnings_are_empty(settings: Settings, dat
     assert back_up(settings, AT).path.with_suffix(".json").read_text() == "{}\n"
 
 
+@pytest.mark.parametrize("content", [b'{"half": [1, 2', b"\xff", b"[" * 100_000])
+def test_damaged_learnings_are_told_and_cost_no_database(
+    settings: Settings, database: Database, content: bytes
+) -> None:
+    settings.session_learnings_path.write_bytes(content)
+    made = back_up(settings, AT)
+    assert made.path.with_suffix(".json").read_bytes() == content
+    (problem,) = made.problems
+    assert problem.startswith("session_learnings.json is damaged (") and "\n" not in problem
+    assert problem in made.line()
+
+
 def test_the_newest_stay_and_files_of_others_are_left_alone(
     make_settings: Callable[..., Settings], database: Database
 ) -> None:

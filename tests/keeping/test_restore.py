@@ -135,9 +135,7 @@ def test_while_the_daemon_runs_nothing_is_restored(settings: Settings, backup: P
     put_back(settings, backup)
 
 
-@pytest.mark.parametrize(
-    "damage", ["truncated", "spoilt", "text", "missing", "itself", "learnings", "foreign"]
-)
+@pytest.mark.parametrize("damage", ["truncated", "spoilt", "text", "missing", "itself", "foreign"])
 def test_a_file_that_is_no_good_changes_nothing(settings: Settings, backup: Path, damage: str) -> None:
     file = backup
     if damage == "truncated":
@@ -152,8 +150,6 @@ def test_a_file_that_is_no_good_changes_nothing(settings: Settings, backup: Path
         file = backup.with_name("elsewhere.db")
     elif damage == "itself":
         file = settings.db_path
-    elif damage == "learnings":
-        backup.with_suffix(".json").write_text("{")
     elif damage == "foreign":
         backup.unlink()
         with closing(sqlite3.connect(backup)) as conn:
@@ -165,6 +161,15 @@ def test_a_file_that_is_no_good_changes_nothing(settings: Settings, backup: Path
     assert file.stem in str(refusal.value) and "\n" not in str(refusal.value)
     assert TEMPORARY not in str(refusal.value)
     assert contents(settings.data_dir) == before
+
+
+def test_damaged_learnings_are_left_out_and_told(settings: Settings, backup: Path) -> None:
+    settings.session_learnings_path.write_text('{"mine": 1}')
+    backup.with_suffix(".json").write_text("{")
+    done = put_back(settings, backup)
+    assert marked(settings.db_path) == "old"
+    assert settings.session_learnings_path.read_text() == '{"mine": 1}'
+    assert f"{backup.stem}.json is damaged (" in done.lines()[0] and "left out" in done.lines()[0]
 
 
 @pytest.mark.parametrize("stamp", [Stamp("paper", "PA1"), Stamp("live", "PA1"), Stamp("embedded", "PA2")])

@@ -27,6 +27,7 @@ from wsb_snake.keeping.copies import (
     Contents,
     CopyDamaged,
     copy_database,
+    json_fault,
     sync,
     verify,
     write_file,
@@ -49,7 +50,8 @@ class BackupFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was verified. ``problems`` came after it: what to keep away, what to carry off."""
+    """A backup that was verified. ``problems`` are beside it: learnings that are damaged, what to keep away,
+    what to carry off."""
 
     path: Path
     contents: Contents
@@ -78,7 +80,7 @@ def back_up(settings: Settings, now: datetime, copy: Copy = copy_database) -> Ba
             _sweep(folder)
             made = folder / f"wsb_snake_{now.astimezone(UTC):%Y%m%d_%H%M}.db"
             contents = _make(settings, made, copy)
-            problems = [*_prune(folder, settings.wsb_snake_backups_kept, made)]
+            problems = [*_faults(settings, made), *_prune(folder, settings.wsb_snake_backups_kept, made)]
             size, kept = made.stat().st_size, len(backups_in(folder))
     except (OSError, sqlite3.Error, DatabaseUnavailable, CopyDamaged, AlreadyRunning) as error:
         raise BackupFailed(f"{_one_line(error)}; {_last_good(folder)}") from error
@@ -139,6 +141,13 @@ def _learnings(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         return b"{}\n"
+
+
+def _faults(settings: Settings, made: Path) -> Iterator[str]:
+    """What a restore of ``made`` would leave out; the database is good."""
+    fault = json_fault(made.with_suffix(".json").read_bytes())
+    if fault is not None:
+        yield f"{settings.session_learnings_path.name} is damaged ({fault})"
 
 
 def _prune(folder: Path, keep: int, made: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """A copy of a database by SQLite's online backup, and the proof that it is whole."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Mapping
@@ -96,6 +97,15 @@ def _difference(found: Contents, wanted: Contents) -> str:
         if found.rows.get(table) != wanted.rows.get(table):
             return f"{table} has {found.rows.get(table, 0)} rows of {wanted.rows.get(table, 0)}"
     return f"its journal ends at {found.head}, not at {wanted.head}"
+
+
+def json_fault(content: bytes) -> str | None:
+    """What is wrong with ``content`` as JSON, in one line; None: nothing."""
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -4,7 +4,6 @@ The new database is made whole beside the old one and takes its name in one step
 leaves the old state or the new one.
 """
 
-import json
 import os
 import shutil
 import sqlite3
@@ -29,6 +28,7 @@ from wsb_snake.keeping.copies import (
     Contents,
     CopyDamaged,
     copy_database,
+    json_fault,
     sync,
     verify,
     write_file,
@@ -102,13 +102,11 @@ def _restore(settings: Settings, file: Path, temporary: Path, now: datetime, any
     if not anyones:
         _check_owner(settings, file, contents.stamp)
     version = _prepare(temporary, file, now)
-    learnings = _learnings_of(file)
+    learnings, told = _learnings_of(file)
     replaced = _keep_old(settings, now)
     _swap(settings.db_path, temporary)
-    told = "no session_learnings.json beside it, the present one stays"
     if learnings is not None:
         _write_over(settings.session_learnings_path, learnings)
-        told = "with its session_learnings.json"
     return Restored(file, contents, version, replaced, told)
 
 
@@ -161,17 +159,17 @@ def _prepare(temporary: Path, file: Path, now: datetime) -> int:
     return version
 
 
-def _learnings_of(file: Path) -> bytes | None:
-    """The learnings that belong to ``file``: beside a backup, or in a directory of replaced state."""
+def _learnings_of(file: Path) -> tuple[bytes | None, str]:
+    """The learnings that belong to ``file``, beside a backup or in a directory of replaced state, and what to
+    say of them. Damaged ones are no reason to refuse a good database."""
     for path in (file.with_suffix(".json"), file.with_name("session_learnings.json")):
         if path.is_file():
             content = path.read_bytes()
-            try:
-                json.loads(content)
-            except ValueError as error:
-                raise CopyDamaged(f"{path.name} is damaged ({error})") from error
-            return content
-    return None
+            fault = json_fault(content)
+            if fault is not None:
+                return None, f"{path.name} is damaged ({fault}) and left out, the present learnings stay"
+            return content, "with its session_learnings.json"
+    return None, "no session_learnings.json beside it, the present one stays"
 
 
 def _keep_old(settings: Settings, now: datetime) -> Path | None:
