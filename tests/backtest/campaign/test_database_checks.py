@@ -102,6 +102,7 @@ def told(w: World, at: datetime, symbol: str, qty: int, why: str) -> sqlite3.Con
     [
         (45, SPY_CALL, 2, "no bid", True),
         (61, SPY_CALL, 2, "no bid", True),
+        (45, SPY_CALL, 5, "no bid", True),  # some were sold after the last word
         (90, SPY_CALL, 2, "no bid", False),
         (45, "SPY261123P00670000", 2, "no bid", False),
         (45, SPY_CALL, 1, "no bid", False),

@@ -43,15 +43,17 @@ class DatabaseChecks:
         self._explanations()
 
     def not_flat_told(self, symbol: str, qty: int, since: datetime) -> bool:
-        """Whether the journal named ``symbol`` as still open in time after ``since``."""
-        return any(
-            event.at <= since + TOLD_WITHIN + timedelta(seconds=1)
-            and any(
-                row["symbol"] == symbol and row["qty"] == qty and row["why"] for row in event.data["open"]
-            )
+        """Whether the journal named ``symbol`` as still open in time after ``since``, and in the end with no
+        less than the ``qty`` contracts that stood."""
+        named = [
+            (event.at, int(row["qty"]))
             for event in self._events
             if event.kind is EventKind.EOD_NOT_FLAT
-        )
+            for row in event.data["open"]
+            if row["symbol"] == symbol and row["why"]
+        ]
+        limit = since + TOLD_WITHIN + timedelta(seconds=1)
+        return any(at <= limit for at, _ in named) and named[-1][1] >= qty
 
     def proven(self, day: str) -> bool:
         """Whether flat stands as proven for ``day``."""
