@@ -244,6 +244,29 @@ def test_the_log_of_the_replaced_database_never_meets_the_new_one(
         assert (done.replaced / "wsb_snake.db-wal").stat().st_size > 0
 
 
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN EXCLUSIVE"])
+def test_a_database_that_somebody_reads_is_not_replaced(
+    settings: Settings, database: Database, begin: str
+) -> None:
+    """It keeps its log; a crash between the end of that and the new name would leave an older state."""
+    mark(database, "old")
+    made = back_up(settings, AT).path
+    reader = sqlite3.connect(settings.db_path, isolation_level=None)
+    reader.execute("SELECT COUNT(*) FROM meta").fetchone()
+    mark(database, "new")
+    database.close()
+    reader.execute(begin)
+    reader.execute("SELECT COUNT(*) FROM meta").fetchone()
+    before = contents(settings.data_dir)
+    with closing(reader), pytest.raises(RestoreRefused, match="another program reads") as refusal:
+        put_back(settings, made)
+    assert refusal.value.code == 1
+    assert contents(settings.data_dir).keys() == before.keys()
+    assert marked(settings.db_path) == "new"
+    put_back(settings, made)
+    assert marked(settings.db_path) == "old"
+
+
 class Died(Exception):
     """The machine went down."""
 

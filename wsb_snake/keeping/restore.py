@@ -35,6 +35,8 @@ from wsb_snake.keeping.copies import (
 )
 
 FAILED, OTHER_ACCOUNT, RUNNING = 1, 2, 3
+PRIMARY = 0xFF
+"""The part of SQLite's error codes that names the kind."""
 
 
 class RestoreRefused(Exception):
@@ -175,11 +177,8 @@ def _learnings_of(file: Path) -> tuple[bytes | None, str]:
 def _keep_old(settings: Settings, now: datetime) -> Path | None:
     """Give the present state a second name in a directory of its own; None when there is none."""
     path = settings.db_path
-    with suppress(sqlite3.Error, CopyDamaged):  # a damaged one is kept as it is, with what lies beside it
-        if path.exists():
-            verify(path)
-            with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-                conn.execute("PRAGMA journal_mode = DELETE")  # all of it in one file
+    if path.exists():
+        _into_one_file(path)
     names = (path.name, *(f"{path.name}{side}" for side in SIDE_FILES), settings.session_learnings_path.name)
     present = [name for name in names if (settings.data_dir / name).exists()]
     if not present:
@@ -191,6 +190,19 @@ def _keep_old(settings: Settings, now: datetime) -> Path | None:
     sync(kept)
     sync(settings.data_dir)
     return kept
+
+
+def _into_one_file(path: Path) -> None:
+    """A damaged one is kept as it is, with what lies beside it. One that somebody reads keeps its log, and
+    without that it would be an older state: refused with RestoreRefused."""
+    try:
+        verify(path)
+        with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+            conn.execute("PRAGMA journal_mode = DELETE")
+    except (sqlite3.Error, CopyDamaged) as error:
+        cause = error if isinstance(error, sqlite3.Error) else error.__cause__
+        if getattr(cause, "sqlite_errorcode", 0) & PRIMARY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise RestoreRefused(FAILED, f"another program reads {path}: end it and try again") from error
 
 
 def _second_name(file: Path, other: Path) -> None:
