@@ -92,6 +92,9 @@ def test_a_blank_value_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"ALPACA_OPTION_FEED": "free"}, "ALPACA_OPTION_FEED: Input should be 'opra' or 'indicative'"),
         ({"WSB_SNAKE_HTTP_PORT": "99999"}, "WSB_SNAKE_HTTP_PORT: .*less than or equal to 65535"),
+        ({"WSB_SNAKE_HTTP_HOST": "0.0.0.0"}, "WSB_SNAKE_HTTP_HOST: not an address of this machine alone"),
+        ({"WSB_SNAKE_HTTP_HOST": "192.168.1.5"}, "WSB_SNAKE_HTTP_HOST: not an address of this machine"),
+        ({"WSB_SNAKE_CONTROL_TOKEN": "abc"}, "WSB_SNAKE_CONTROL_TOKEN: shorter than 12 characters"),
         ({"WSB_SNAKE_HTTP_PORT": ""}, "WSB_SNAKE_HTTP_PORT: .*valid integer"),
         ({"WSB_SNAKE_MAX_TRADE_DOLLARS": "-5"}, "WSB_SNAKE_MAX_TRADE_DOLLARS: .*greater than 0"),
         ({"WSB_SNAKE_MAX_TRADE_DOLLARS": "nan"}, "WSB_SNAKE_MAX_TRADE_DOLLARS: .*finite"),

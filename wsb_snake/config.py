@@ -8,7 +8,7 @@ import os
 import shlex
 from datetime import datetime
 from decimal import Decimal
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ Mode = Literal["paper", "live", "embedded"]
 
 TELLING = 6
 """A part of an address or a command that is shorter than this is no secret by itself."""
+
+SHORTEST_TOKEN = 12
 
 ENGINES = ("spy_scalper", "orchestrator", "institutional_scalper", "momentum_engine", "leaps_engine")
 
@@ -113,9 +115,31 @@ def _command_line(secret: SecretStr | None) -> SecretStr | None:
     return secret
 
 
+def _loopback(host: str) -> str:
+    """Who can reach the page can read it."""
+    if host != "localhost" and not _is_loopback_v4(host):
+        raise ValueError("not an address of this machine alone, such as 127.0.0.1; from elsewhere use ssh -L")
+    return host
+
+
+def _is_loopback_v4(host: str) -> bool:
+    try:
+        return IPv4Address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _hard_to_guess(token: SecretStr | None) -> SecretStr | None:
+    if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+        raise ValueError(f"shorter than {SHORTEST_TOKEN} characters; make one with: openssl rand -hex 24")
+    return token
+
+
 Optional = BeforeValidator(_blank_is_unset)
 OptionalSecret = Annotated[SecretStr | None, Optional]
 OptionalCommand = Annotated[OptionalSecret, AfterValidator(_command_line)]
+ControlToken = Annotated[OptionalSecret, AfterValidator(_hard_to_guess)]
+LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 OptionalText = Annotated[str | None, Optional]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 ApiUrl = Annotated[str, AfterValidator(_api_url)]
@@ -160,9 +184,9 @@ class Settings(BaseSettings):
     wsb_snake_keep_days: int = Field(
         180, ge=30, le=36_500, description="age from which rows are removed; never what was learnt or is open"
     )
-    wsb_snake_http_host: str = "127.0.0.1"
+    wsb_snake_http_host: LoopbackHost = "127.0.0.1"
     wsb_snake_http_port: int = Field(8080, ge=0, le=65535)
-    wsb_snake_control_token: OptionalSecret = None
+    wsb_snake_control_token: ControlToken = None
     wsb_snake_clock_start: OptionalText = None
     wsb_snake_cutoff_flatten: bool = True
     wsb_snake_half_day_entries: bool = False

@@ -54,7 +54,7 @@ def load(directory: Path, rows: int, make_signal: MakeSignal, make_outcome: Make
             problems.append(error)
 
     def write(thread: int) -> None:
-        waiting: list[Promise[None]] = []
+        waiting: list[Promise[bool] | Promise[None]] = []
         for number in range(rows // THREADS):
             key = f"{thread}-{number}"
             if number % 2:

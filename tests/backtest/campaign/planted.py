@@ -323,7 +323,7 @@ def a_restart_counts_events_again(patch: MonkeyPatch) -> None:
     def take(self: journal.Consumer, batch: int, conn: sqlite3.Connection) -> int:
         if id(self) not in begun:
             begun.add(id(self))
-            for event in journal.read(conn, max(0, self._offset(conn) - batch), batch):
+            for event in journal.read(conn, max(0, journal._offset(conn, self._name) - batch), batch):
                 self._handle(conn, event)
         return once(self, batch, conn)
 
