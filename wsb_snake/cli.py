@@ -159,9 +159,7 @@ def _add_closing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_keeping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """What keeps the state, and brings it back."""
     backup = commands.add_parser("backup", help="a verified copy of the state, also while the daemon runs")
-    backup.add_argument(
-        "--carry", type=Path, metavar="FILE", help="make none: run BACKUP_COPY_COMMAND on this one"
-    )
+    backup.add_argument("--carry", type=Path, metavar="FILE", help="only run BACKUP_COPY_COMMAND on it")
     backup.set_defaults(command=_backup)
     restore = commands.add_parser("restore", help="put a backup in place while no daemon runs")
     restore.add_argument("file", type=Path, metavar="FILE", help="the .db of a backup")
@@ -349,10 +347,9 @@ def _backup(asked: argparse.Namespace) -> int:
     settings = load()
     logs.set_up(settings.secrets(), logging.WARNING)
     told = nightly(settings, SystemClock()) if asked.carry is None else carry(settings, asked.carry)
-    if not told.ok:
-        return _complain(told.line, EXIT_FAILED)
-    print(told.line)
-    return EXIT_OK
+    if told.ok:
+        print(told.line)
+    return EXIT_OK if told.ok else _complain(told.line, EXIT_FAILED)
 
 
 def _restore(asked: argparse.Namespace) -> int:
