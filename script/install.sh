@@ -93,7 +93,7 @@ check_hours() {
     if running; then
         say "WARNING: $now, and the daemon runs. What is open is watched by nobody for as long as it stands" \
             "still (some 10 s in an upgrade)."
-    elif [[ $task != uninstall ]] && enabled; then
+    elif [[ $task == install ]] && enabled; then
         say "WARNING: $now, and the daemon does not run. This starts it, and it trades."
     else
         return 0
@@ -209,7 +209,8 @@ change_to() {
     came_from=$(release_of current) version='' backup='' starts=$2
     trap come_back EXIT
     stop
-    if [[ -e $data/wsb_snake.db ]]; then
+    # A program that is broken cannot back up; the way back to the older one must not hang on that.
+    if [[ -e $data/wsb_snake.db && ($task == install || $starts == yes) ]]; then
         version=$(database_version)
         back_up
     fi
@@ -261,9 +262,6 @@ clear_out() { # releases that are neither current nor previous
 
 has_keys() { grep -Eq '^ *(export +)?ALPACA_API_KEY *= *["'\'']?[^"'\'' ]' "$settings"; }
 
-# What the owner has stopped for good is not started; what only does not run at the moment is.
-wanted() { if running || enabled; then echo yes; else echo no; fi; }
-
 install_it() {
     make_account
     make_places
@@ -275,7 +273,7 @@ install_it() {
         say "${release#releases/} runs already; after a change of the settings: systemctl restart $name"
     elif [[ -n $old && $old != "$release" ]]; then
         check_hours
-        change_to "$release" "$(wanted)"
+        if running || enabled; then change_to "$release" yes; else change_to "$release" no; fi
     else
         [[ ! -e $home/started ]] || check_hours
         point current "$release"
@@ -311,7 +309,11 @@ roll_back() {
     old=$(release_of previous)
     [[ -n $old && -e $home/$old/complete ]] || refuse "there is no version to go back to"
     check_hours
-    change_to "$old" "$(wanted)"
+    if running; then
+        change_to "$old" yes
+    else
+        change_to "$old" no # over a migration its start comes after the restore
+    fi
 }
 
 uninstall() {

@@ -144,13 +144,12 @@ def test_what_only_does_not_run_at_the_moment_is_upgraded_with_a_way_back(runnin
 def test_what_the_owner_has_disabled_is_backed_up_and_not_started(running: Staging) -> None:
     running.stands(enabled=False)
     running.clock("3:1200")
-    for arguments in ((), (), ("--rollback",)):
-        before = running.in_("current")
-        running.change("new")
-        assert running.install(*arguments).returncode == 0
+    running.change("new")
+    for backed_up in (True, False):
+        assert running.install().returncode == 0
         calls = words(running.calls())
         assert not running.runs() and not any(" enable " in call or " start " in call for call in calls)
-        assert ("wsb-snake backup" in calls) is (running.in_("current") != before)
+        assert ("wsb-snake backup" in calls) is backed_up
 
 
 def test_data_of_a_version_that_is_gone_are_backed_up_before_the_start(running: Staging) -> None:
@@ -220,6 +219,19 @@ def test_a_rollback_goes_back_to_the_version_before(running: Staging) -> None:
     new = running.in_("current")
     assert running.install("--rollback").returncode == 0
     assert running.in_("current") == old and running.in_("previous") == new and running.runs()
+
+
+def test_a_rollback_of_a_daemon_that_stands_starts_nothing(running: Staging) -> None:
+    """Over a migration the restore comes first."""
+    old = running.in_("current")
+    running.change("new")
+    running.install()
+    running.stands(enabled=True)
+    running.clock("3:1200")
+    (running.root / "notes/backup-fails").touch()
+    done = running.install("--rollback")
+    assert (done.returncode, done.stderr) == (0, "") and "the daemon did not run" in done.stdout
+    assert running.in_("current") == old and not running.runs()
 
 
 def test_there_is_nothing_to_roll_back_after_the_first(running: Staging) -> None:
