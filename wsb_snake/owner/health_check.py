@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,16 @@ def judge(health: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -
         return Verdict(OK, f"quiet, no session today ({word}): {what}")
     closed = told_at >= _eastern(session["close_et"])
     last_run = str(health["last_eod_run_et"] or "never")
-    if closed and last_run[:10] != session["day"]:
+    new = last_run == "never" and told_at - timedelta(seconds=float(health["uptime_s"])) >= _eod(session)
+    if closed and last_run[:10] != session["day"] and not new:  # a first start after the EOD time missed none
         return Verdict(UNHEALTHY, f"EOD did NOT run today, last run {last_run}: {what}")
     code = {"healthy": OK, "degraded": DEGRADED, "unhealthy": UNHEALTHY}[word]
     return Verdict(code, f"{word}: {what}")
+
+
+def _eod(session: Mapping[str, Any]) -> datetime:
+    """The EOD time of ``session``: five minutes before its close."""
+    return _eastern(session["close_et"]) - timedelta(minutes=5)
 
 
 def unreachable(why: str, now: datetime) -> Verdict:
