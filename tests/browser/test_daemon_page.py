@@ -46,7 +46,7 @@ def test_the_owner_sees_pauses_and_sells(browser: "Browser", both: Pair) -> None
         assert f"This sells 2 × {LATER}" in seen.text("#confirm-text")
         seen.page.click("#confirm-yes")
         seen.page.wait_for_selector(row, state="detached")
-        until(lambda: both.sold() == {LATER: 2}, "both were sold")
+        until(lambda: both.sold() == {LATER: 2}, "both were sold", every_s=1)
         seen.wait("document.querySelector('#trade-list').textContent.includes('SPY 820 call 18 Dec')")
         assert (seen.wrong, seen.foreign) == ([], [])
     assert TOKEN not in both.log()

@@ -28,7 +28,7 @@ def world() -> Iterator[World]:
 
 
 def get(world: World, path: str, headers: dict[str, str]) -> requests.Response:
-    return requests.get(world.http + path, headers=headers, timeout=10)
+    return requests.get(world.http + path, headers=headers, timeout=60)
 
 
 def test_each_path_is_answered_by_its_own_api(world: World) -> None:
@@ -84,7 +84,7 @@ def test_the_environment_points_here(world: World) -> None:
 
 
 def test_a_connection_is_kept_alive(world: World) -> None:
-    with closing(HTTPConnection("127.0.0.1", world.server.port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", world.server.port, timeout=60)) as connection:
         sockets = set()
         for path in ("/v2/clock", "/nothing", "/v2/account"):
             connection.request("GET", path, headers=ALPACA)
@@ -102,9 +102,9 @@ def test_a_deleted_order_is_answered_with_an_empty_204(world: World) -> None:
         "limit_price": "0.01",
         "time_in_force": "day",
     }
-    placed = requests.post(f"{world.http}/v2/orders", json=order, headers=ALPACA, timeout=10)
+    placed = requests.post(f"{world.http}/v2/orders", json=order, headers=ALPACA, timeout=60)
     url = f"{world.http}/v2/orders/{placed.json()['id']}"
-    reply = requests.delete(url, headers=ALPACA, timeout=10)
+    reply = requests.delete(url, headers=ALPACA, timeout=60)
     assert (reply.status_code, reply.content) == (204, b"")
     assert "X-RateLimit-Remaining" in reply.headers
 
@@ -145,7 +145,7 @@ def test_a_hung_call_hangs_alone_until_the_server_stops() -> None:
         with pytest.raises(TimeoutError):
             hung.recv(1)
         world.server.stop()
-        hung.settimeout(10)
+        hung.settimeout(60)
         assert hung.recv(1) == b""
 
 
@@ -211,7 +211,7 @@ def test_one_http_body_in_many_pieces(world: World) -> None:
         {"symbol": "SPY", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"}
     ).encode()
     head = "".join(f"{name}: {value}\r\n" for name, value in ALPACA.items())
-    with socket.create_connection(("127.0.0.1", world.server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", world.server.port), timeout=60) as client:
         client.sendall(f"POST /v2/orders HTTP/1.1\r\nHost: x\r\n{head}".encode())
         client.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode())
         for start in range(0, len(body), 16):
