@@ -30,6 +30,7 @@ def made_up(families: tuple[FamilyDay, ...] = (), limits: LimitCheck = CHECKED) 
     return ManyDays(tuple((seed, replace(day(TRADES), families=families, limits=limits)) for seed in (1, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_days_add_up_and_keep_every_promise() -> None:
     told: list[str] = []

@@ -21,6 +21,7 @@ def both(tmp_path: Path) -> Iterator[Pair]:
         yield processes
 
 
+@pytest.mark.slow
 def test_an_exchange_that_dies_shows_and_comes_back_without_a_restart(both: Pair) -> None:
     gone = both.exchange(MORNING, f"{LATER}=1@14")
     port = int(both.environment["ALPACA_TRADING_URL"].rsplit(":", 1)[1])

@@ -24,6 +24,7 @@ def supervised(both: Pair) -> Supervisor:
     return Supervisor(both.folder / "notify", lambda place: both.run(NOTIFY_SOCKET=place))
 
 
+@pytest.mark.slow
 def test_after_a_sigkill_it_runs_and_watches_again(both: Pair) -> None:
     both.exchange(MORNING, f"{in_the_money('SPY', MORNING)}=2@1.50")
     with supervised(both) as systemd:
