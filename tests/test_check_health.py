@@ -25,7 +25,8 @@ def run(port: int | str, checkout: Path = ROOT) -> subprocess.CompletedProcess[s
 
 BODY = (
     b'{"status": "%s", "mode": "paper", "open_positions": 0, "last_eod_run_et": null, "pause_reasons": [],'
-    b' "session": {"day": "2026-11-23", "close_et": "2026-11-23T16:00:00"}, "now_et": "2026-11-23T%s"}'
+    b' "session": {"day": "2026-11-23", "close_et": "2026-11-23T16:00:00"}, "now_et": "2026-11-23T%s",'
+    b' "uptime_s": 23400}'
 )
 
 

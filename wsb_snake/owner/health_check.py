@@ -20,6 +20,7 @@ from wsb_snake.core.clock import EASTERN, SystemClock, eastern
 
 OK, DEGRADED, UNHEALTHY, UNKNOWN = 0, 1, 2, 3
 TIMEOUT_S = 10.0
+EOD_BEFORE_CLOSE = timedelta(minutes=5)
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -51,16 +52,16 @@ def judge(health: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -
         return Verdict(OK, f"quiet, no session today ({word}): {what}")
     closed = told_at >= _eastern(session["close_et"])
     last_run = str(health["last_eod_run_et"] or "never")
-    new = last_run == "never" and told_at - timedelta(seconds=float(health["uptime_s"])) >= _eod(session)
-    if closed and last_run[:10] != session["day"] and not new:  # a first start after the EOD time missed none
+    if closed and last_run[:10] != session["day"] and not _is_new(health, session, told_at):
         return Verdict(UNHEALTHY, f"EOD did NOT run today, last run {last_run}: {what}")
     code = {"healthy": OK, "degraded": DEGRADED, "unhealthy": UNHEALTHY}[word]
     return Verdict(code, f"{word}: {what}")
 
 
-def _eod(session: Mapping[str, Any]) -> datetime:
-    """The EOD time of ``session``: five minutes before its close."""
-    return _eastern(session["close_et"]) - timedelta(minutes=5)
+def _is_new(health: Mapping[str, Any], session: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the daemon ran for the first time after the session's EOD time, so that it missed none."""
+    began = now - timedelta(seconds=float(health["uptime_s"]))
+    return health["last_eod_run_et"] is None and began >= _eastern(session["close_et"]) - EOD_BEFORE_CLOSE
 
 
 def unreachable(why: str, now: datetime) -> Verdict:
