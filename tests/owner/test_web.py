@@ -1,14 +1,15 @@
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import requests
 
 from tests.owner.sample import facts, position
 from wsb_snake.core.health import Facts
-from wsb_snake.owner.web import WebError, WebServer, create_app
+from wsb_snake.owner.web import CONNECTIONS, WebError, WebServer, create_app
 
 
 @contextmanager
@@ -110,6 +111,24 @@ def test_a_taken_port_is_one_clear_line_and_leaves_no_threads() -> None:
 def test_an_address_that_is_not_ours_is_one_clear_line() -> None:
     with pytest.raises(WebError, match=r"^cannot listen on ::1:0 .*change WSB_SNAKE_HTTP_HOST"):
         WebServer(create_app(facts), "::1", 0).start()
+
+
+def test_callers_that_trickle_do_not_shut_the_others_out() -> None:
+    """Each holds its connection and never sends a whole request; more of them than there is room for."""
+    with serving(facts) as url, ExitStack() as held:
+        port = int(url.rpartition(":")[2])
+        slow = [
+            held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            for _ in range(2 * CONNECTIONS)
+        ]
+        for round_ in range(3):
+            for link in slow:
+                with suppress(ConnectionError):  # those that gave way
+                    link.sendall(b"X: y\r\n" if round_ else b"GET /health HTTP/1.1\r\n")
+            assert requests.get(f"{url}/health", timeout=60).status_code == 200
+            assert requests.get(f"{url}/api/status", timeout=60).status_code == 200
+        slow[-1].sendall(b"Host: localhost\r\n\r\n")
+        assert slow[-1].recv(12) == b"HTTP/1.1 200", "the youngest may still ask"
 
 
 def test_stop_lets_a_running_request_finish(caplog: pytest.LogCaptureFixture) -> None:

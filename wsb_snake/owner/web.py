@@ -13,6 +13,7 @@ from contextlib import closing
 
 from flask import Blueprint, Flask, Response, g, jsonify, render_template_string, request
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from werkzeug.exceptions import BadRequest, HTTPException, ServiceUnavailable
 
@@ -256,5 +257,18 @@ class WebServer:
 
     def _poll(self) -> None:
         while not self._stopping:
+            self._make_room()
             wasyncore.loop(timeout=POLL_S, use_poll=True, map=self._sockets, count=1)
         wasyncore.close_all(self._sockets)
+
+    def _make_room(self) -> None:
+        """At the limit the oldest connection without a whole request gives way to the next caller.
+
+        The library keeps one for as long as its bytes trickle in, and takes no other meanwhile.
+        """
+        if len(self._sockets) < CONNECTIONS:
+            return
+        held: Iterable[object] = self._sockets.values()
+        idle = [each for each in held if isinstance(each, HTTPChannel) and not each.requests]
+        if idle:
+            min(idle, key=lambda channel: channel.creation_time).handle_close()
