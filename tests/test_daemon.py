@@ -156,3 +156,19 @@ def test_the_halt_that_the_disk_refuses_holds_until_the_end_of_the_process(
         assert "not across a restart (No space left on device)" in owner(w, "halt")
         assert reasons(w) == ["manual"]
         assert w.enter() is None
+
+
+def test_a_disk_that_hangs_over_the_halt_file_keeps_no_other_command_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        w.open(SPY_CALL)
+        monkeypatch.setattr("wsb_snake.core.halt_file.create", lambda _: w.hub.sleep(3600))
+        assert "not yet across a restart (the disk does not answer)" in owner(w, "halt")
+        assert reasons(w) == ["manual"]
+        assert "closing 1 positions" in owner(w, "flatten", "0dte")
+        w.until(lambda: not w.watched)
+        with pytest.raises(CommandRefused, match="still paused: the disk does not answer"):
+            owner(w, "resume")
+        assert reasons(w) == ["manual"]
+        assert w.desk.now() < w.at("10:30")

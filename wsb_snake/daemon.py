@@ -209,7 +209,7 @@ class Daemon:
 
     def lanes(self) -> tuple[LaneSpec, ...]:
         """Every lane but the executor's own senders and pollers."""
-        flags = self.flags
+        flags, halt = self.flags, self.executor.desk.halt_file
         return (
             LaneSpec("monitor", self.monitor_once, self.executor.desk.bell),
             LaneSpec("stream", self.drain_updates, flags["stream"]),
@@ -221,6 +221,7 @@ class Daemon:
             LaneSpec("journal", self.consume, self.world.database.news, NETWORK_S, needs_disk=True),
             LaneSpec("telegram", self.send_alerts, flags["telegram"], NETWORK_S, needs_disk=True),
             LaneSpec("owner", self.serve_owner, flags["owner"]),
+            LaneSpec("halt-file", halt.work, halt.bell, NETWORK_S, needs_disk=True),
         )
 
     def monitor_once(self) -> datetime | None:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from wsb_snake.core import halt_file
 from wsb_snake.core.clock import eastern
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.owners_exits import give_exits, words
@@ -27,7 +26,7 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
     if verb == "adopt":
         return _adopt(executor, argument or "")
     if verb == "resume":
-        halt_file.remove(desk.halt_file)
+        _take_halt_file_away(executor)
         desk.pauses.clear("manual")
         executor.end_flatten()
         left = ", ".join(pause.reason for pause in desk.pauses.listed())
@@ -93,10 +92,21 @@ def _halt(executor: AlpacaExecutor) -> str:
     desk = executor.desk
     desk.pauses.hold("manual", "halted by the owner", None)
     try:
-        halt_file.create(desk.halt_file)
+        desk.halt_file.make().result(KEPT_WITHIN_S)
+    except TimeoutError:
+        return "halted, but not yet across a restart (the disk does not answer): no new entries"
     except OSError as error:
         return f"halted, but not across a restart ({error.strerror}): no new entries"
     return "halted: no new entries; open positions are watched and closed as usual"
+
+
+def _take_halt_file_away(executor: AlpacaExecutor) -> None:
+    try:
+        executor.desk.halt_file.take_away().result(KEPT_WITHIN_S)
+    except TimeoutError:
+        raise CommandRefused(
+            "still paused: the disk does not answer, so the file halt may be there; send it again"
+        ) from None
 
 
 def _read_again(executor: AlpacaExecutor) -> None:

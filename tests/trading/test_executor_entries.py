@@ -154,7 +154,7 @@ def test_working_entries_are_cancelled_when_zero_dte_entries_end(tmp_path: Path)
 
 
 def halt_file(w: World) -> None:
-    w.desk.halt_file.touch()
+    w.desk.halt_file.path.touch()
 
 
 def halt_by_owner(w: World) -> None:
@@ -395,7 +395,7 @@ def test_the_halt_file_stops_an_entry_that_is_already_queued(tmp_path: Path) -> 
     with world(tmp_path) as w:
         order = w.enter()
         assert order is not None
-        w.desk.halt_file.touch()
+        w.desk.halt_file.path.touch()
         w.run(5)
         assert w.broker.sent() == []
         assert w.position(order.position_id).state is PositionState.VOID

@@ -75,7 +75,7 @@ def test_after_a_crash_an_entry_that_fills_is_sold_unless_resumed(tmp_path: Path
         w.run(0.5)
         assert "closing 1 positions" in daemon_owner.do(alpaca_executor, "flatten", "all")
         if resumed:
-            daemon_owner.do(alpaca_executor, "resume", None)
+            w.do(lambda: daemon_owner.do(alpaca_executor, "resume", None))
         w.run(0.1)
         w.crash()
         w.start(agree=False)

@@ -1,8 +1,51 @@
 """The owner's halt as a file: while it exists no entry is sent, whichever process looks."""
 
 import os
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from wsb_snake.core.lanes import Flag, Lanes, Promise
+
+
+class HaltFile:
+    """The file in the daemon. A lane of its own waits for the disk: one that hangs holds nobody else."""
+
+    def __init__(self, lanes: Lanes, path: Path) -> None:
+        self.path = path
+        self.bell = Flag(lanes, "bell-halt-file")
+        self._lanes = lanes
+        self._asked: deque[tuple[Callable[[Path], None], Promise[None]]] = deque()
+
+    def exists(self) -> bool:
+        """Whether it is there; read from the disk each time."""
+        return self.path.exists()
+
+    def make(self) -> Promise[None]:
+        """Have it made; the promise is kept once it is durable, or fails with OSError."""
+        return self._ask(create)
+
+    def take_away(self) -> Promise[None]:
+        """Have it taken away, after what was asked before; the promise may fail with OSError."""
+        return self._ask(remove)
+
+    def work(self) -> None:
+        """Do what was asked, oldest first: the step of its lane."""
+        while self._asked:
+            change, promise = self._asked.popleft()
+            try:
+                change(self.path)
+            except OSError as error:
+                promise.fail(error)
+            else:
+                promise.resolve(None)
+
+    def _ask(self, change: Callable[[Path], None]) -> Promise[None]:
+        promise: Promise[None] = Promise(self._lanes, "halt-file")
+        self._asked.append((change, promise))
+        self.bell.set()
+        return promise
 
 
 def create(path: Path) -> None:

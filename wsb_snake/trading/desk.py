@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
 from wsb_snake.config import Settings
@@ -17,6 +16,7 @@ from wsb_snake.core.calendar import MarketCalendar, Session
 from wsb_snake.core.circuit_breaker import CircuitBreaker
 from wsb_snake.core.clock import Clock, eastern_date, from_eastern
 from wsb_snake.core.events import EventKind
+from wsb_snake.core.halt_file import HaltFile
 from wsb_snake.core.lanes import Flag, Lanes, Promise
 from wsb_snake.core.types import Quote
 from wsb_snake.db.database import Database
@@ -161,7 +161,7 @@ class Desk:
         self.may_close = False  # enough was read of the broker for closing orders, if not for entries
         self.numbers_above = 0  # closing orders' numbers up to here may have been used by rows that were lost
         self.loaded = False  # the database's rows are in the book
-        self.halt_file: Path = ports.settings.data_dir / "halt"
+        self.halt_file = HaltFile(ports.lanes, ports.settings.data_dir / "halt")
         self._present_day: tuple[date, datetime, datetime] | None = None
         self._present_hours: _Hours | None = None
         self.quote_stream_up = False

@@ -74,7 +74,7 @@ def test_an_entry_while_paused(tmp_path: Path) -> None:
 
 def test_an_entry_while_halted(tmp_path: Path) -> None:
     with watched(tmp_path) as watch:
-        watch.world.desk.halt_file.touch()
+        watch.world.desk.halt_file.path.touch()
         sending(watch, buy())
         assert "halted" in watch.broken(Promise.NO_ENTRY_WHEN_FORBIDDEN)[0]
 
