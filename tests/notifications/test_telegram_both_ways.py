@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.sim.serving import BOT_TOKEN, World, served, wait_until
-from wsb_snake.notifications.chat import Button, ChatError, ChatRefused, ChatUnavailable
+from wsb_snake.notifications.chat import Button, ChatConflict, ChatError, ChatRefused, ChatUnavailable
 from wsb_snake.notifications.telegram_bot import TelegramChat
 from wsb_snake.owner.telegram_updates import Said, Tapped, heard, update_id
 from wsb_snake.sim.telegram_api import CHAT_ID
@@ -65,6 +65,26 @@ def test_a_poll_that_is_held_holds_up_no_alert(world: World, chat: TelegramChat)
     world.telegram.say("/help")
     poll.join(10)
     assert len(found) == 1
+
+
+def test_a_second_listener_is_told_from_an_outage(world: World, chat: TelegramChat) -> None:
+    errors: list[ChatError] = []
+
+    def listen() -> None:
+        try:
+            chat.updates(0, 25)
+        except ChatError as error:
+            errors.append(error)
+
+    poll = threading.Thread(target=listen, daemon=True)
+    poll.start()
+    wait_until(world.polled)
+    other = TelegramChat(BOT_TOKEN, str(CHAT_ID), world.http)
+    other.start()
+    other.updates(0, 0)
+    poll.join(10)
+    other.stop()
+    assert isinstance(errors[0], ChatConflict) and "another program or a webhook" in str(errors[0])
 
 
 def test_a_stop_ends_a_held_poll(world: World) -> None:

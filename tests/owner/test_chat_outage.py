@@ -59,7 +59,7 @@ def test_exits_are_on_time_and_every_alert_comes_afterwards_in_order(tmp_path: P
         Owner(CHAT, ME),
         Around(lambda n: [], w.stopping, w._on_error),
     )
-    lane = Inbound(chat, talk, w.stopping, w.daemon.heartbeats.beat, w._on_error)
+    lane = Inbound(chat, talk, w.stopping, w.daemon.heartbeats.beat, w._on_error, w.desk.alert)
     w.hub.spawn("chat-in", lane.run)
     try:
         w.by_hand(SPY_CALL, "buy", 2)

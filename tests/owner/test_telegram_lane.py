@@ -81,7 +81,12 @@ def bench() -> Bench:
     hub = Hub(VirtualClock(datetime(2026, 11, 23, 15, tzinfo=UTC)), 1)
     server, talk, errors = Server(hub=hub), Heard(hub.clock), []
     lane = Inbound(
-        server, talk, Flag(hub, "stop"), lambda _: None, lambda name, e: errors.append(f"{name} {e}")
+        server,
+        talk,
+        Flag(hub, "stop"),
+        lambda _: None,
+        lambda name, e: errors.append(f"{name} {e}"),
+        lambda *_: None,
     )
     hub.spawn("chat-in", lane.run)
     return Bench(hub, server, talk, errors)

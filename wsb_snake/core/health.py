@@ -16,6 +16,10 @@ EOD_PROOF_LIMIT_S = 60.0
 """A 0DTE position that is not proven flat this long after the EOD time is unhealthy."""
 DATA_LIMIT_S = 120.0
 """In session, market data older than this is stale: a minute until the next bar ends, and one to read it."""
+DEAF_LIMIT_S = 180.0
+"""The owner's commands were not heard for so long: the way to the chat is down, or somebody else listens."""
+HEARD = "chat-heard"
+"""The heartbeat of the way in from the chat; absent where nobody is listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,9 @@ def _degraded(facts: Facts) -> tuple[str, ...]:
         reasons.append("the order stream is down")
     if facts.chat_up is False:
         reasons.append("Telegram is down")
+    deaf_s = facts.heartbeats.get(HEARD, 0.0)
+    if deaf_s > DEAF_LIMIT_S:
+        reasons.append(f"commands by Telegram are not heard for {deaf_s:.0f} s")
     data_age = facts.uptime_s if facts.data_age_s is None else facts.data_age_s
     if facts.market_open and data_age > DATA_LIMIT_S:
         reasons.append(f"market data are {data_age:.0f} s old")

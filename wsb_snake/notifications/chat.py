@@ -3,6 +3,7 @@
 ChatError
 ├── ChatRetryAfter   throttled: nothing was delivered, wait ``seconds``
 ├── ChatUnavailable  nothing was delivered: try again
+│   └── ChatConflict     somebody else takes what people type to this bot
 ├── ChatUncertain    it may have been delivered: try again, and mark the repeat
 ├── ChatRefused      this text will never be taken: leave it, go on with the next
 └── ChatFatal        token or chat is wrong: nothing is taken until that is mended, try again in minutes
@@ -23,6 +24,10 @@ class ChatRetryAfter(ChatError):
 
 
 class ChatUnavailable(ChatError):
+    pass
+
+
+class ChatConflict(ChatUnavailable):
     pass
 
 

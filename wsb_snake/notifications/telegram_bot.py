@@ -15,6 +15,7 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.error import (
     BadRequest,
     ChatMigrated,
+    Conflict,
     Forbidden,
     InvalidToken,
     NetworkError,
@@ -27,6 +28,7 @@ from wsb_snake.config import is_loopback
 from wsb_snake.notifications.chat import (
     Button,
     Chat,
+    ChatConflict,
     ChatError,
     ChatFatal,
     ChatRefused,
@@ -198,6 +200,8 @@ class TelegramChat:
             return ChatRetryAfter(wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
         if isinstance(error, InvalidToken):
             return ChatFatal(f"Telegram refuses the bot token, check TELEGRAM_BOT_TOKEN ({text})")
+        if isinstance(error, Conflict):
+            return ChatConflict(f"another program or a webhook takes this bot's messages: end it ({text})")
         if isinstance(error, Forbidden | ChatMigrated) or any(words in text.lower() for words in _NO_CHAT):
             return ChatFatal(f"Telegram refuses this chat, check TELEGRAM_CHAT_ID ({text})")
         if isinstance(error, BadRequest):

@@ -84,4 +84,6 @@ def inbound(daemon: Daemon, commands: Commands, room: Conversation, around: Arou
     if owner.user_id < 0:
         log.warning("no command is heard: in a group set TELEGRAM_USER_ID to your own number")
     talk = talk_of(daemon, commands, room, owner, around)
-    return Inbound(room, talk, around.stopping, daemon.heartbeats.beat, around.report)
+    return Inbound(
+        room, talk, around.stopping, daemon.heartbeats.beat, around.report, daemon.executor.desk.alert
+    )

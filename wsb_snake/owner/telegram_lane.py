@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Callable
 
 from wsb_snake.core.lanes import Flag
-from wsb_snake.notifications.chat import ChatError, ChatFatal, Conversation
+from wsb_snake.notifications.chat import ChatConflict, ChatError, ChatFatal, Conversation
 from wsb_snake.owner.telegram_commands import COMMANDS
+from wsb_snake.owner.telegram_hearing import Hearing
 from wsb_snake.owner.telegram_talk import Talk
 from wsb_snake.owner.telegram_updates import update_id
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Inbound:
-    """``beat`` notes a sign of life; ``report`` takes what must not happen."""
+    """``beat`` notes a sign of life; ``report`` takes what must not happen, ``tell`` an alert."""
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Inbound:
         stopping: Flag,
         beat: Callable[[str], None],
         report: Callable[[str, Exception], None],
+        tell: Callable[[str, str], None],
     ) -> None:
         self._room = room
         self._talk = talk
         self._stopping = stopping
         self._beat = beat
         self._report = report
+        self._hearing = Hearing(talk.clock.monotonic, beat, tell)
         self._offset = 0
         self._queued: list[object] = []
         self._waiting: deque[object] = deque()
@@ -47,9 +50,11 @@ class Inbound:
         self._listening = False
         self._back_off = BACK_OFF_S[0]
         self._trouble = ""
+        self._taken = False  # somebody else had the updates, perhaps by a webhook
 
     def run(self) -> None:
         """Until the process stops."""
+        self._hearing.begins()
         while not self._stopping.is_set():
             self._beat(NAME)
             try:
@@ -58,14 +63,17 @@ class Inbound:
                 self._wait(error)
             except Exception as error:  # this thread's top loop: the owner must be heard again
                 self._report(NAME, error)
+                self._hearing.failed(error)
                 self._stopping.wait(BACK_OFF_S[1])
 
     def step(self) -> None:
         """Hear what came, waiting up to HOLD_S for it. Raises ChatError."""
         if not self._listening:
             self._begin()
+        elif self._taken:
+            self._room.listen()
         if not self._waiting:
-            self._waiting.extend(self._fresh(self._room.updates(self._offset, HOLD_S)))
+            self._waiting.extend(self._ask(HOLD_S))
             self._works()
             self._note_silence()
         while self._waiting and not self._stopping.is_set():  # the next process drops the rest and says so
@@ -82,7 +90,7 @@ class Inbound:
         """Drop what queued up while nobody listened; nothing of that is done."""
         self._room.listen()
         while len(self._queued) < MOST_DROPPED:
-            more = self._fresh(self._room.updates(self._offset, 0))
+            more = self._ask(0)
             if not more:
                 break
             self._queued += more  # kept, should the chat fail before the next page
@@ -94,6 +102,11 @@ class Inbound:
             self._room.offer(tuple((each.name, each.does) for each in COMMANDS))
         except ChatError as error:
             log.warning("the chat does not list the commands: %s", error)
+
+    def _ask(self, hold_s: int) -> list[object]:
+        updates = self._room.updates(self._offset, hold_s)
+        self._hearing.answered()
+        return self._fresh(updates)
 
     def _fresh(self, updates: list[object]) -> list[object]:
         """Those not seen yet, each once; what has no number cannot be confirmed and is left."""
@@ -110,7 +123,7 @@ class Inbound:
     def _works(self) -> None:
         if self._trouble:
             log.info("the chat is heard again")
-        self._trouble, self._back_off = "", BACK_OFF_S[0]
+        self._trouble, self._taken, self._back_off = "", False, BACK_OFF_S[0]
 
     def _wait(self, error: ChatError) -> None:
         if self._stopping.is_set():
@@ -118,5 +131,7 @@ class Inbound:
         if str(error) != self._trouble:
             log.warning("the chat cannot be heard: %s", error)
         self._trouble = str(error)
+        self._taken = isinstance(error, ChatConflict)
+        self._hearing.failed(error)
         self._stopping.wait(FATAL_S if isinstance(error, ChatFatal) else self._back_off)
         self._back_off = min(self._back_off * 2, BACK_OFF_S[1])
