@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ import pytest
 
 from tests.owner.sample import facts
 from tests.owner.test_web import serving
-from wsb_snake.owner.health_check import Verdict, address, check, judge, unreachable
+from wsb_snake import config
+from wsb_snake.owner.health_check import Verdict, address, check, judge, settings_file, unreachable
 from wsb_snake.owner.status import health_json, status_json
 
 MONDAY = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
@@ -92,19 +94,60 @@ def test_another_server_on_the_port_is_unknown(code: int, body: bytes) -> None:
     assert got.code == 3 and "is not the daemon" in got.line
 
 
-@pytest.mark.parametrize(
-    ("environment", "text", "found"),
-    [
-        ({}, None, ("127.0.0.1", 8080)),
-        ({}, "#WSB_SNAKE_HTTP_PORT=1\nWSB_SNAKE_HTTP_PORT=8123\n", ("127.0.0.1", 8123)),
-        ({}, 'export WSB_SNAKE_HTTP_PORT="8124"\nWSB_SNAKE_HTTP_HOST=0.0.0.0', ("127.0.0.1", 8124)),
-        ({"WSB_SNAKE_HTTP_PORT": "9000"}, "WSB_SNAKE_HTTP_PORT=8123\n", ("127.0.0.1", 9000)),
-        ({"WSB_SNAKE_HTTP_PORT": ""}, "WSB_SNAKE_HTTP_PORT=8123\n", ("127.0.0.1", 8123)),
-    ],
+AWKWARD = (
+    "",
+    "#WSB_SNAKE_HTTP_PORT=1\nWSB_SNAKE_HTTP_PORT=8123\n",
+    "WSB_SNAKE_HTTP_PORT=8123 # the page\n",
+    "WSB_SNAKE_HTTP_PORT=8123#the page\n",
+    "WSB_SNAKE_HTTP_PORT='8123' # the page\nWSB_SNAKE_HTTP_HOST=\"127.0.0.2\"#mine\n",
+    'export WSB_SNAKE_HTTP_PORT="8123"\nWSB_SNAKE_HTTP_HOST = localhost\n',
+    "BASE=81\nWSB_SNAKE_HTTP_PORT=${BASE}23\nWSB_SNAKE_HTTP_HOST=127.0.0.${LAST:-3}\n",
+    "WSB_SNAKE_HTTP_PORT=${PORT_OF_THE_SHELL}\n",
+    "BASE=81\nWSB_SNAKE_HTTP_PORT='${BASE}23'\n",
+    "  WSB_SNAKE_HTTP_PORT  =  8123  \n",
+    "wsb_snake_http_port=8123\nWSB_SNAKE_HTTP_PORT=8124\n",
+    "WSB_SNAKE_HTTP_PORT=8123\nWSB_SNAKE_HTTP_PORT=8124\n",
+    "WSB_SNAKE_HTTP_PORT\nWSB_SNAKE_HTTP_HOST=127.0.0.1\n",
+    "WSB_SNAKE_HTTP_PORT=\n",
+    "WSB_SNAKE_HTTP_HOST=0.0.0.0\n",
+    "WSB_SNAKE_HTTP_PORT=70000\n",
+    "WSB_SNAKE_HTTP_PORT=08123\nWSB_SNAKE_HTTP_HOST=127.0.0.9\n",
+    "WSB_SNAKE_HTTP_PORT=8123.0\n",
+    "WSB_SNAKE_HTTP_PORT=many\n",
+    "WSB_SNAKE_HTTP_PORT=65535\n",
+    'NOTE="WSB_SNAKE_HTTP_PORT=1\nWSB_SNAKE_HTTP_PORT=2"\nWSB_SNAKE_HTTP_PORT=8123\n',
+    "WSB_SNAKE_HTTP_PORT=8123\n'a line that nobody understands\n",
+    "WSB_SNAKE_HTTP_PORT=8123\r\nWSB_SNAKE_HTTP_HOST=127.0.0.1\r\n",
 )
-def test_the_address_is_the_daemons_own(
-    tmp_path: Path, environment: Mapping[str, str], text: str | None, found: tuple[str, int]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"WSB_SNAKE_HTTP_PORT": "9000"}, {"wsb_snake_http_port": " 9001 "}, {"WSB_SNAKE_HTTP_PORT": ""}],
+)
+def test_the_address_is_read_as_the_daemon_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str], text: str
 ) -> None:
-    if text is not None:
-        (tmp_path / ".env").write_text(text)
-    assert address(environment, tmp_path / ".env") == found
+    for name in ("WSB_SNAKE_HTTP_HOST", "WSB_SNAKE_HTTP_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"PORT_OF_THE_SHELL": "8125", **environment}.items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / ".env"
+    file.write_text(text)
+    try:
+        settings = config.load(file)
+    except config.ConfigError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            address(file)
+    else:
+        assert address(file) == (settings.wsb_snake_http_host, settings.wsb_snake_http_port)
+
+
+def test_without_a_file_and_in_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert address(tmp_path / "none") == ("127.0.0.1", config.load(None).wsb_snake_http_port)
+    for handed in (tmp_path / "nothing", tmp_path):
+        (tmp_path / "wsb-snake.env").write_text("WSB_SNAKE_HTTP_PORT=8123 # the page\n")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+        assert settings_file() == config.settings_file()
+    assert address(settings_file()) == ("127.0.0.1", 8123)

@@ -102,7 +102,7 @@ def failure_text(unit: str, result: str, told: Mapping[str, str], host: str, hea
 
 def _health(env_file: Path) -> str:
     try:
-        host, port = health_check.address(os.environ, env_file)
-    except ValueError:
-        return "WSB_SNAKE_HTTP_PORT is not a number"
+        host, port = health_check.address(env_file)
+    except ValueError as error:
+        return f"the settings do not tell the daemon's address ({error})"
     return health_check.check(host, port, SystemClock().now()).line

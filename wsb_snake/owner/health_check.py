@@ -7,6 +7,7 @@ answers is not the daemon.
 import http.client
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -15,11 +16,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
+
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import EASTERN, SystemClock, eastern
 
 OK, DEGRADED, UNHEALTHY, UNKNOWN = 0, 1, 2, 3
 TIMEOUT_S = 10.0
+HOST, PORT = "127.0.0.1", "8080"
+PLAIN_HOSTS = frozenset({HOST, "localhost"})
+PLAIN_PORT = re.compile("[1-9][0-9]{0,3}|[1-5][0-9]{4}")
 EOD_BEFORE_CLOSE = timedelta(minutes=5)
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,18 +89,26 @@ def check(host: str, port: int, now: datetime) -> Verdict:
         return Verdict(UNKNOWN, f"UNKNOWN: what answers on {host}:{port} is not the daemon ({error})")
 
 
-def address(environment: Mapping[str, str], env_file: Path) -> tuple[str, int]:
-    """Host and port as the daemon has them: the environment wins over ``env_file``. Raises ValueError."""
-    settings = {**_read(env_file), **{name: text for name, text in environment.items() if text}}
-    host = settings.get("WSB_SNAKE_HTTP_HOST") or "127.0.0.1"
-    return ("127.0.0.1" if host == "0.0.0.0" else host), int(settings.get("WSB_SNAKE_HTTP_PORT") or 8080)
+def address(env_file: Path) -> tuple[str, int]:
+    """Host and port as the daemon has them: the environment wins over ``env_file``. Raises ValueError.
+
+    Plain values are taken as they are; anything else is left to ``config``, whose import takes longer
+    than the rest of the check.
+    """
+    readable = os.access(env_file, os.R_OK)  # it is the daemon's, and cron may be somebody else's
+    told = {name.upper(): text for name, text in _file(env_file if readable else None).items()}
+    told |= {name.upper(): text for name, text in os.environ.items()}
+    host, port = told.get("WSB_SNAKE_HTTP_HOST", HOST), told.get("WSB_SNAKE_HTTP_PORT", PORT)
+    if host in PLAIN_HOSTS and PLAIN_PORT.fullmatch(port):
+        return host, int(port)
+    return _as_the_daemon(env_file if readable else None)
 
 
 def main() -> int:
     try:
-        host, port = address(os.environ, _settings_file())
+        host, port = address(settings_file())
     except ValueError as error:
-        verdict = Verdict(UNKNOWN, f"UNKNOWN: WSB_SNAKE_HTTP_PORT is not a number ({error})")
+        verdict = Verdict(UNKNOWN, f"UNKNOWN: the settings do not tell the daemon's address ({error})")
     else:
         verdict = check(host, port, SystemClock().now())
     sys.stdout.write(f"wsb-snake {verdict.line}\n")
@@ -143,19 +157,27 @@ def _get(host: str, port: int, path: str) -> dict[str, Any]:
     return told
 
 
-def _settings_file() -> Path:
+def settings_file() -> Path:
     """As ``config.settings_file``, without the half second of importing it each minute."""
     handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", PROJECT_ROOT)) / "wsb-snake.env"
     return handed if handed.is_file() else PROJECT_ROOT / ".env"
 
 
-def _read(env_file: Path) -> dict[str, str]:
+def _file(env_file: Path | None) -> dict[str, str]:
+    """By the library that reads it for the daemon; a name without a value is none. Raises ValueError."""
+    pairs = {} if env_file is None else dotenv_values(env_file)
+    return {name: text for name, text in pairs.items() if text is not None}
+
+
+def _as_the_daemon(env_file: Path | None) -> tuple[str, int]:
+    """Raises ValueError."""
+    from wsb_snake.config import ConfigError, load  # half a second, for what is not plain only
+
     try:
-        lines = env_file.read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.startswith("#"))
-    return {name.strip().upper(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
+        settings = load(env_file)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return settings.wsb_snake_http_host, settings.wsb_snake_http_port
 
 
 if __name__ == "__main__":
