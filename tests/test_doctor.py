@@ -13,13 +13,17 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+import requests
 
+from tests.owner.sample import facts
+from tests.owner.test_web import serving
 from tests.process.pair import clean_environment, free_port
 from tests.sim.serving import World, served
 from wsb_snake.cli import main
 from wsb_snake.config import Settings, load
 from wsb_snake.core.calendar import MarketCalendar, Session
 from wsb_snake.core.clock import SystemClock
+from wsb_snake.core.health import Facts
 from wsb_snake.core.lanes import ThreadLanes
 from wsb_snake.core.types import Quote
 from wsb_snake.daemon_start import stamp_of
@@ -30,6 +34,7 @@ from wsb_snake.doctor.findings import Finding, Level
 from wsb_snake.sim.api import ApiReply
 from wsb_snake.sim.faults import Action, Answer, NoFaults
 from wsb_snake.trading.broker import Account, Unavailable
+from wsb_snake.trading.pauses import Pause
 
 SECRET = "planted-and-secret"
 ACCOUNT = Account(
@@ -243,6 +248,51 @@ def test_a_port_with_another_program_on_it_is_a_failure(patient: Patient) -> Non
     patient.environment["WSB_SNAKE_HTTP_PORT"] = str(patient.world.server.port)
     line = patient.doctor().lines["HTTP"]
     assert line.startswith("failure") and "WSB_SNAKE_HTTP_PORT" in line
+
+
+@pytest.mark.parametrize(("writable", "word"), [(True, "ok"), (False, "failure")])
+def test_on_a_day_without_session_it_says_what_health_says(
+    patient: Patient, writable: bool, word: str
+) -> None:
+    def sunday() -> Facts:
+        return facts(session=None, market_open=False, db_writable=writable)
+
+    with serving(sunday) as url:
+        patient.environment["WSB_SNAKE_HTTP_PORT"] = url.rpartition(":")[2]
+        line = patient.doctor().lines["HTTP"]
+        health = requests.get(f"{url}/health", timeout=30)
+    assert health.status_code == (200 if writable else 503)
+    assert line.startswith(word) and f": {health.json()['status']}: " in line
+
+
+@pytest.mark.parametrize(
+    ("pause", "says"),
+    [
+        (("manual", None), ["manual stops new entries since 2026-11-23 10:15 ET (as it was set)", "resume"]),
+        (("manual", "2099-01-04T15:00:00+00:00"), ["until 2099-01-04 10:00 ET", "resume"]),
+        (("daily_loss", None), ["daily_loss", "ends with the next session"]),
+        (("alpaca", None), ["alpaca", "status.alpaca.markets"]),
+        (("old_one", None), ["old_one", "HANDBOOK"]),
+    ],
+)
+def test_a_stored_pause_is_a_warning_with_its_way_out(
+    patient: Patient, pause: tuple[str, str | None], says: list[str]
+) -> None:
+    patient.make_database(Stamp("embedded", "PA-other"))
+    reason, until = pause
+    with closing(sqlite3.connect(patient.settings.db_path, isolation_level=None)) as conn:
+        row = (reason, "2026-11-23T15:15:00+00:00", "as it was set", until)
+        conn.execute("INSERT INTO pauses (reason, since, detail, until) VALUES (?, ?, ?, ?)", row)
+    line = patient.doctor().lines["pauses"]
+    assert line.startswith("warning") and [text for text in says if text not in line] == []
+
+
+def test_no_pause_and_one_that_is_over_are_well(patient: Patient) -> None:
+    patient.make_database(Stamp("embedded", "PA-other"))
+    assert patient.doctor().lines["pauses"] == "ok       pauses: none is stored"
+    over = Pause("manual", datetime(2020, 1, 6, 15, tzinfo=UTC), "", datetime(2020, 1, 6, 16, tzinfo=UTC))
+    assert levels(*judging.pauses([over], NOW)) == [Level.OK]
+    assert levels(*judging.pauses([over], over.since)) == [Level.WARNING]
 
 
 @pytest.mark.parametrize("words", [(), ("--telegram",)])

@@ -50,6 +50,14 @@ def test_each_state_has_its_code_and_one_line(changes: dict[str, Any], code: int
     assert says in got.line and "\n" not in got.line
 
 
+@pytest.mark.parametrize(("writable", "code"), [(False, 2), (True, 0)])
+def test_unhushed_it_says_what_health_says_on_any_day(writable: bool, code: int) -> None:
+    health, status = bodies(session=None, market_open=False, db_writable=writable)
+    for told in (status, {}):
+        got = judge(health, told, SUNDAY, hush=False)
+        assert (got.code, got.line.partition(":")[0]) == (code, health["status"])
+
+
 def test_without_the_detail_the_calendar_of_the_library_says_whether_it_is_over() -> None:
     health, _ = bodies(market_open=False)
     assert judge(health, {}, AFTER_CLOSE).code == 2

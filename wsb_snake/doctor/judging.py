@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from wsb_snake.collectors.sources import DataError, NotEntitled
 from wsb_snake.config import Settings
@@ -14,12 +15,20 @@ from wsb_snake.db.meta import Stamp
 from wsb_snake.db.schema import MIGRATIONS
 from wsb_snake.doctor.findings import Finding, failure, ok, warning
 from wsb_snake.trading.broker import Account, BrokerError, Fatal
+from wsb_snake.trading.pauses import Pause
 
 SKEW_PAUSES_S = 2.0  # as trading/clock_watch
 SKEW_NOTED_S = 0.5
 UNCERTAIN_S = 2.0
 LITTLE_BYTES, NO_BYTES = 1_000_000_000, 200_000_000
 NO_NETWORK = "check the network and https://status.alpaca.markets, then try again"
+LIFTED_BY = MappingProxyType(
+    {
+        "manual": "main.py resume, when you want entries again",
+        "daily_loss": "leave it: it ends with the next session",
+        "alpaca": "look at https://status.alpaca.markets: it ends when Alpaca answers again",
+    }
+)
 STATUS_PAGE_KEYS = "make new keys on Alpaca's page of this account and put them into the settings"
 
 
@@ -199,6 +208,25 @@ def halt_file(path: Path, *, exists: bool) -> Finding:
     if exists:
         return warning("halt", f"{path} stops all entries", "main.py resume, once you have looked why")
     return ok("halt", "no halt file")
+
+
+def pauses(stored: Iterable[Pause], now: datetime) -> tuple[Finding, ...]:
+    """The pauses that a restart finds again. ``now`` is aware."""
+    held = [pause for pause in stored if pause.until is None or pause.until > now]
+    return tuple(_pause(pause) for pause in held) or (ok("pauses", "none is stored"),)
+
+
+def _pause(pause: Pause) -> Finding:
+    until = "" if pause.until is None else f" until {_moment(pause.until)}"
+    return warning(
+        "pauses",
+        f"{pause.reason} stops new entries since {_moment(pause.since)}{until} ({pause.detail})",
+        LIFTED_BY.get(pause.reason, "docs/SYSTEM_OPERATOR_HANDBOOK.md says under Pauses what ends it"),
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{eastern(at):%Y-%m-%d %H:%M} ET"
 
 
 def telegram(problem: str | None, *, tried: bool, sent: bool) -> Finding:

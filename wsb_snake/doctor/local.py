@@ -15,6 +15,7 @@ from wsb_snake.doctor import judging
 from wsb_snake.doctor.findings import Finding, failure, ok, warning
 from wsb_snake.owner import health_check
 from wsb_snake.trading.broker import Account, BrokerError
+from wsb_snake.trading.pauses import stored
 
 INTEGRITY_S = 20.0
 STEPS = 10_000  # of SQLite's machine, between two looks at the clock
@@ -32,6 +33,7 @@ def examine(settings: Settings, account: Account | BrokerError, now: datetime) -
         _place("backups", settings.backups, "chown it to the daemon's account, or BACKUP_DIR"),
         _database(settings, account),
         judging.halt_file(halt, exists=halt.exists()),
+        *_pauses(settings, now),
         _port(settings, now),
     )
 
@@ -53,11 +55,8 @@ def _database(settings: Settings, account: Account | BrokerError) -> Finding:
         return failure(
             "database", f"{path} cannot be written by this account", "chown it to the daemon's account"
         )
-    # without a log beside it nobody has it open, and even a reader would make one
-    live = path.with_name(f"{path.name}-wal").exists()
-    uri = f"{path.absolute().as_uri()}?mode=ro{'' if live else '&immutable=1'}"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None)) as conn:
+        with closing(_reader(path)) as conn:
             version = int(conn.execute("PRAGMA user_version").fetchone()[0])
             stamp = read_stamp(conn) if version else None
             problem = _problem(conn)
@@ -70,6 +69,22 @@ def _database(settings: Settings, account: Account | BrokerError) -> Finding:
             "database", f"{path} cannot be read ({error})", "stop the daemon, main.py restore a backup"
         )
     return judging.database(path, version, problem, stamp, account, settings)
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    # without a log beside it nobody has it open, and even a reader would make one
+    live = path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro{'' if live else '&immutable=1'}"
+    return sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None)
+
+
+def _pauses(settings: Settings, now: datetime) -> tuple[Finding, ...]:
+    """What stops entries also after a restart; nothing is said of a database that cannot be read."""
+    try:
+        with closing(_reader(settings.db_path)) as conn:
+            return judging.pauses(stored(conn), now)
+    except (sqlite3.Error, ValueError):  # none yet, or as its own line says
+        return ()
 
 
 def _problem(conn: sqlite3.Connection) -> str | None:
@@ -91,7 +106,7 @@ def _port(settings: Settings, now: datetime) -> Finding:
     host, port = settings.wsb_snake_http_host, settings.wsb_snake_http_port
     if port == 0:
         return ok("HTTP", "any free port")
-    verdict = health_check.check("127.0.0.1" if host == "0.0.0.0" else host, port, now)
+    verdict = health_check.check(host, port, now, hush=False)  # /health hushes nothing up either
     if verdict.code == health_check.UNKNOWN:
         return failure("HTTP", f"another program answers on {host}:{port}", "WSB_SNAKE_HTTP_PORT")
     if "no daemon answers" not in verdict.line:

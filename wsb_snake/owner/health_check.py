@@ -44,22 +44,25 @@ class Verdict:
     line: str
 
 
-def judge(health: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -> Verdict:
+def judge(
+    health: Mapping[str, Any], status: Mapping[str, Any], now: datetime, *, hush: bool = True
+) -> Verdict:
     """The verdict on the bodies of ``/health`` and ``/api/status``; ``now`` is aware. Pure.
 
-    ``status`` may be empty, when only ``/health`` answered. Raises LookupError, TypeError and ValueError
-    for bodies that the daemon does not write.
+    ``status`` may be empty, when only ``/health`` answered. Without ``hush`` a day without session counts
+    like any other. Raises LookupError, TypeError and ValueError for bodies that the daemon does not write.
     """
     word = str(health["status"])
     told_at = _eastern(status["now_et"]) if "now_et" in status else eastern(now)
     session = status.get("session") if status else _session(told_at)
     what = _summary(health, status)
-    if session is None:
+    if session is None and hush:
         return Verdict(OK, f"quiet, no session today ({word}): {what}")
-    closed = told_at >= _eastern(session["close_et"])
-    last_run = str(health["last_eod_run_et"] or "never")
-    if closed and last_run[:10] != session["day"] and not _is_new(health, session, told_at):
-        return Verdict(UNHEALTHY, f"EOD did NOT run today, last run {last_run}: {what}")
+    if session is not None:
+        closed = told_at >= _eastern(session["close_et"])
+        last_run = str(health["last_eod_run_et"] or "never")
+        if closed and last_run[:10] != session["day"] and not _is_new(health, session, told_at):
+            return Verdict(UNHEALTHY, f"EOD did NOT run today, last run {last_run}: {what}")
     code = {"healthy": OK, "degraded": DEGRADED, "unhealthy": UNHEALTHY}[word]
     return Verdict(code, f"{word}: {what}")
 
@@ -77,12 +80,12 @@ def unreachable(why: str, now: datetime) -> Verdict:
     return Verdict(UNHEALTHY, f"UNREACHABLE: {why}")
 
 
-def check(host: str, port: int, now: datetime) -> Verdict:
-    """Ask the daemon at ``host``:``port``."""
+def check(host: str, port: int, now: datetime, *, hush: bool = True) -> Verdict:
+    """Ask the daemon at ``host``:``port``; ``hush`` as in ``judge``."""
     try:
         health = _get(host, port, "/health")
         status = _get(host, port, "/api/status")
-        return judge(health, status, now)
+        return judge(health, status, now, hush=hush)
     except NoAnswer as error:
         return unreachable(str(error), now)
     except (Garbage, LookupError, TypeError, ValueError) as error:

@@ -47,11 +47,9 @@ class Pauses:
         self.goes_on = ""  # what a pause leaves going on, where it isn't the usual
 
     def load(self, conn: sqlite3.Connection) -> None:
-        rows = conn.execute("SELECT reason, since, detail, until FROM pauses").fetchall()
+        found = stored(conn)
         with self._lock:
-            for row in rows:
-                until = instant(row["until"])
-                self._held[row["reason"]] = Pause(row["reason"], instant(row["since"]), row["detail"], until)
+            self._held.update({pause.reason: pause for pause in found})
 
     @property
     def any(self) -> bool:
@@ -118,6 +116,14 @@ class Pauses:
                 return False
             self._database.transact(_writes_resume(reason, now, detail, also), urgent=True)
         return True
+
+
+def stored(conn: sqlite3.Connection) -> tuple[Pause, ...]:
+    """Those that a restart finds again. Raises sqlite3.Error."""
+    rows = conn.execute("SELECT reason, since, detail, until FROM pauses ORDER BY reason").fetchall()
+    return tuple(
+        Pause(reason, instant(since), detail, instant(until)) for reason, since, detail, until in rows
+    )
 
 
 def _writes_pause(pause: Pause, data: dict[str, object], also: Also | None, now: datetime) -> Also:
