@@ -34,14 +34,16 @@ def test_what_people_type_and_tap_is_heard_once(world: World, chat: TelegramChat
     chat.say("Sure?", (Button("Do it", "do:token"), Button("Leave it", "leave:token")))
     (question,) = world.telegram.messages
     world.telegram.tap(question, "do:token", user_id=5)
-    first, second = chat.updates(0, 0)
+    delivered = chat.updates(0, 0)
+    first, second = delivered.updates
     at = int(world.clock.now().timestamp())
+    assert delivered.at == at  # the server's clock is not this machine's
     assert heard(first) == Said(CHAT_ID, CHAT_ID, at, "/status now")
     tapped = heard(second)
     assert isinstance(tapped, Tapped)
     assert (tapped.user_id, tapped.message_id, tapped.data) == (5, question.message_id, "do:token")
     number = update_id(second)
-    assert number is not None and chat.updates(number + 1, 0) == []
+    assert number is not None and chat.updates(number + 1, 0).updates == []
     chat.answer_tap(tapped.tap_id, "done " + "x" * 300)
     assert world.telegram.answers == [(tapped.tap_id, ("done " + "x" * 300)[:200])]
     chat.rewrite(tapped.message_id, "Done.")
@@ -57,7 +59,7 @@ def test_no_markup_is_ever_interpreted(world: World, chat: TelegramChat) -> None
 
 def test_a_poll_that_is_held_holds_up_no_alert(world: World, chat: TelegramChat) -> None:
     found: list[object] = []
-    poll = threading.Thread(target=lambda: found.extend(chat.updates(0, 25)), daemon=True)
+    poll = threading.Thread(target=lambda: found.extend(chat.updates(0, 25).updates), daemon=True)
     poll.start()
     wait_until(world.polled)
     chat.send("alert", silent=False)
@@ -154,7 +156,7 @@ def test_an_answer_of_another_form_is_no_update_and_no_defect(body: bytes, told:
             with pytest.raises(ChatUnavailable, match="cannot be read"):
                 chat.updates(0, 0)
         else:
-            assert chat.updates(0, 0) == told
+            assert chat.updates(0, 0).updates == told
     finally:
         chat.stop()
         server.shutdown()

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from tests.trading.world import World
 from wsb_snake.core.lanes import Flag
-from wsb_snake.notifications.chat import Button, ChatUncertain
+from wsb_snake.notifications.chat import Button, ChatUncertain, Delivered
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.telegram import Around, talk_of
 from wsb_snake.owner.telegram_talk import Owner, Talk
+from wsb_snake.owner.telegram_updates import Arrived
 
 ME, CHAT = 4242, 4242
 
@@ -24,8 +25,8 @@ class Room:
     def listen(self) -> None:
         """Nothing was set before."""
 
-    def updates(self, offset: int, hold_s: int) -> list[object]:
-        return []
+    def updates(self, offset: int, hold_s: int) -> Delivered:
+        return Delivered([], None)
 
     def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
         if self.down:
@@ -47,24 +48,45 @@ class Room:
 
 
 class Phone:
-    """Types and taps on behalf of the owner, or of somebody else."""
+    """Types and taps on behalf of the owner, or of somebody else.
 
-    def __init__(self, w: World) -> None:
+    ``ahead_s``: by how much the daemon's clock is ahead of Telegram's.
+    """
+
+    def __init__(self, w: World, ahead_s: int = 0) -> None:
         self.w = w
+        self.ahead_s = ahead_s
         self.room = Room()
         around = Around(lambda n: ["a line"] * n, Flag(w.hub, "never"), lambda *_: None)
         self.talk: Talk = talk_of(
             w.daemon, Commands(w.daemon, w.daemon.facts), self.room, Owner(CHAT, ME), around
         )
 
+    def arrived(self, update: object) -> Arrived:
+        clock = self.w.clock
+        return Arrived(update, int(clock.now().timestamp()) - self.ahead_s, clock.monotonic())
+
+    def typed(self, text: str, user: int = ME, chat: int = CHAT, late_s: int = 0) -> Arrived:
+        """The update of ``text``, which Telegram has had for ``late_s`` seconds."""
+        at = int(self.w.clock.now().timestamp()) - self.ahead_s - late_s
+        return self.arrived(
+            {"message": {"chat": {"id": chat}, "from": {"id": user}, "date": at, "text": text}}
+        )
+
     def hear(self, update: object) -> None:
-        self.w.do(lambda: self.talk.hear(update))
+        self.w.do(lambda: self.talk.hear(self.arrived(update)))
+
+    def drop(self, *queued: Arrived) -> str:
+        """What is said to what came while nobody listened."""
+        before = len(self.room.said)
+        self.w.do(lambda: self.talk.drop(list(queued)))
+        return "\n".join(said for said, _ in self.room.said[before:])
 
     def type(self, text: str, user: int = ME, chat: int = CHAT, late_s: int = 0) -> str:
         """What is answered to ``text``; empty when nothing is."""
         before = len(self.room.said)
-        at = int(self.w.clock.now().timestamp()) - late_s
-        self.hear({"message": {"chat": {"id": chat}, "from": {"id": user}, "date": at, "text": text}})
+        arrived = self.typed(text, user, chat, late_s)
+        self.w.do(lambda: self.talk.hear(arrived))
         return "\n".join(said for said, _ in self.room.said[before:])
 
     def buttons(self) -> dict[str, str]:

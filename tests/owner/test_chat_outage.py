@@ -8,7 +8,7 @@ from tests.owner.room import CHAT, ME, Room
 from tests.sim.bench import AAPL_CALL, SPY_CALL
 from tests.trading.world import World
 from wsb_snake.core.clock import eastern
-from wsb_snake.notifications.chat import ChatUncertain
+from wsb_snake.notifications.chat import ChatUncertain, Delivered
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.telegram import Around, talk_of
 from wsb_snake.owner.telegram_lane import Inbound
@@ -41,11 +41,11 @@ class BlackHole(Room):
         self.w.hub.sleep(0.2)
         self.taken.append(text)
 
-    def updates(self, offset: int, hold_s: int) -> list[object]:
+    def updates(self, offset: int, hold_s: int) -> Delivered:
         self.w.hub.sleep(hold_s + (GIVEN_UP_S if self.hanging else 0.1))
         if self.hanging:
             raise ChatUncertain("no answer")
-        return []
+        return Delivered([], None)
 
 
 def test_exits_are_on_time_and_every_alert_comes_afterwards_in_order(tmp_path: Path) -> None:

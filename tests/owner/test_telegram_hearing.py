@@ -11,7 +11,7 @@ from tests.owner.sample import facts
 from tests.trading.world import world
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.health import DEAF_LIMIT_S, HEARD, verdict
-from wsb_snake.notifications.chat import ChatConflict, ChatError, ChatUnavailable
+from wsb_snake.notifications.chat import ChatConflict, ChatError, ChatUnavailable, Delivered
 from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.telegram import Around, talk_of
 from wsb_snake.owner.telegram_hearing import CALM_S, NOT_HEARD, Hearing
@@ -94,11 +94,11 @@ def test_a_second_listener_is_told_and_shown_until_it_is_gone(tmp_path: Path) ->
         def listen(self) -> None:
             self.listened += 1
 
-        def updates(self, offset: int, hold_s: int) -> list[object]:
+        def updates(self, offset: int, hold_s: int) -> Delivered:
             w.hub.sleep(1 if self.taken else hold_s + 0.1)
             if self.taken:
                 raise CONFLICT
-            return []
+            return Delivered([], None)
 
     def deaf() -> bool:
         return any("not heard" in reason for reason in verdict(w.daemon.facts())[1])

@@ -11,9 +11,13 @@ from tests.owner.room import Room
 from wsb_snake.core.clock import Clock, VirtualClock
 from wsb_snake.core.hub import Hub
 from wsb_snake.core.lanes import Flag
-from wsb_snake.notifications.chat import ChatError, ChatFatal, ChatUncertain
+from wsb_snake.notifications.chat import ChatError, ChatFatal, ChatUncertain, Delivered
 from wsb_snake.owner.telegram_lane import QUIET_S, Inbound
 from wsb_snake.owner.telegram_talk import Talk
+from wsb_snake.owner.telegram_updates import Arrived
+
+NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
+SENT = int(NOW.timestamp()) - 3600  # by Telegram's clock
 
 Answer = list[object] | ChatError
 
@@ -25,38 +29,43 @@ class Server(Room):
     hub: Hub | None = None
     answers: deque[Answer] = field(default_factory=deque)
     asked: list[tuple[int, int]] = field(default_factory=list)
+    at: int | None = None
 
-    def updates(self, offset: int, hold_s: int) -> list[object]:
+    def updates(self, offset: int, hold_s: int) -> Delivered:
         self.asked.append((offset, hold_s))
         if self.answers:
             answer = self.answers.popleft()
             if isinstance(answer, ChatError):
                 raise answer
-            return answer
+            return Delivered(answer, self.at)
         assert self.hub is not None
         self.hub.sleep(hold_s)
-        return []
+        return Delivered([], self.at)
 
 
 class Heard(Talk):
     """Keeps what it is handed."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._own = clock
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self.heard: list[object] = []
         self.dropped: list[object] = []
+        self.ages: list[float] = []
 
     @property
     def clock(self) -> Clock:
-        return self._own
+        return self._hub.clock
 
-    def hear(self, update: object) -> None:
-        self.heard.append(update)
-        if update == {"update_id": 13}:
+    def hear(self, arrived: Arrived) -> None:
+        self.heard.append(arrived.update)
+        self.ages.append(arrived.age_s(SENT, self.clock.monotonic()))
+        if arrived.update == {"update_id": 40}:
+            self._hub.sleep(40)
+        if arrived.update == {"update_id": 13}:
             raise RuntimeError("a defect")
 
-    def drop(self, updates: list[object]) -> None:
-        self.dropped += updates
+    def drop(self, queued: list[Arrived]) -> None:
+        self.dropped += [arrived.update for arrived in queued]
 
 
 def number(*ids: int) -> list[object]:
@@ -78,8 +87,8 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    hub = Hub(VirtualClock(datetime(2026, 11, 23, 15, tzinfo=UTC)), 1)
-    server, talk, errors = Server(hub=hub), Heard(hub.clock), []
+    hub = Hub(VirtualClock(NOW), 1)
+    server, talk, errors = Server(hub=hub), Heard(hub), []
     lane = Inbound(
         server,
         talk,
@@ -101,6 +110,17 @@ def test_what_queued_up_is_dropped_page_by_page_and_confirmed(bench: Bench) -> N
 def test_an_update_is_heard_once_however_often_it_comes(bench: Bench) -> None:
     bench.run([], number(1, 2), number(1, 2), number(2, 3), [{"no": "number"}, None, 5])
     assert bench.talk.heard == number(1, 2, 3)
+
+
+def test_an_age_goes_by_telegram_s_clock_and_what_waits_gets_older(bench: Bench) -> None:
+    bench.server.at = SENT + 10
+    bench.run([], number(40, 41), seconds=120)
+    assert bench.talk.ages == [10, 50]
+
+
+def test_without_telegram_s_clock_an_age_goes_by_ours(bench: Bench) -> None:
+    bench.run([], number(41))
+    assert bench.talk.ages == [3600]
 
 
 def test_an_outage_backs_off_and_nothing_that_came_meanwhile_is_lost(bench: Bench) -> None:

@@ -146,9 +146,44 @@ def test_a_command_that_comes_late_is_not_done_but_a_halt_is(phone: Phone, day: 
     assert "came late" in phone.type("/resume", late_s=121)
     assert "came late" in phone.type("/flatten all", late_s=121)
     assert phone.type("/pause 5", late_s=700).endswith("Send it again if it still matters.")
-    assert "came late" in phone.type("/halt", late_s=700)  # before this daemon began
     assert not day.paused()
-    assert "halted" in phone.type("/halt", late_s=500)
+    assert "halted" in phone.type("/halt", late_s=7000)
+    assert day.paused() == {"manual"}
+
+
+@pytest.mark.parametrize("ahead_s", [150, -150, 86400])
+def test_a_wrong_clock_makes_no_command_late(day: World, ahead_s: int) -> None:
+    phone = Phone(day, ahead_s)
+    assert "halted" in phone.type("/halt")
+    assert "resumed" in phone.type("/resume")
+    assert "paused until" in phone.type("/pause 5", late_s=100)
+    assert "came late" in phone.type("/resume", late_s=121)
+    assert day.paused() == {"manual"}
+
+
+def test_what_queued_up_is_not_done_and_is_told(phone: Phone, day: World) -> None:
+    day.open()
+    told = phone.drop(phone.typed("/pause 5", late_s=5), phone.typed("/flatten all", late_s=5))
+    assert told.startswith("2 of your messages came while") and "/pause, /flatten. Look at" in told
+    assert phone.drop(phone.typed("/halt", user=STRANGER, late_s=5)) == ""
+    assert phone.drop(phone.typed("halt", late_s=5)).startswith("1 of your messages")
+    assert not day.paused() and day.held() == 4
+
+
+def test_a_young_halt_that_queued_up_counts_and_an_old_one_does_not(day: World) -> None:
+    phone = Phone(day, ahead_s=150)
+    told = phone.drop(phone.typed("/halt", late_s=601), phone.typed("/resume", late_s=1))
+    assert "2 of your messages" in told and "/halt, /resume" in told
+    assert not day.paused()
+    told = phone.drop(phone.typed("/halt", late_s=599), phone.typed("/resume", late_s=1))
+    assert told.startswith("Your /halt came while the daemon was not listening, and counts. halted")
+    assert "1 of your messages" in told and "/resume" in told
+    assert day.paused() == {"manual"}
+
+
+def test_a_halt_of_this_process_s_life_counts_however_old(phone: Phone, day: World) -> None:
+    day.run(900)
+    assert "counts. halted" in phone.drop(phone.typed("/halt", late_s=890))
     assert day.paused() == {"manual"}
 
 

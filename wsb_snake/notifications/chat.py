@@ -60,6 +60,14 @@ class Button:
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What people did, raw. ``at``: when the chat said so by its own clock, whole seconds since 1970."""
+
+    updates: list[object]
+    at: int | None
+
+
 class Conversation(Protocol):
     """The same chat both ways, plain text. Each method takes a bounded time and may raise any ChatError."""
 
@@ -67,8 +75,8 @@ class Conversation(Protocol):
         """Have updates come to whoever asks for them, whatever was set before."""
         ...
 
-    def updates(self, offset: int, hold_s: int) -> list[object]:
-        """What people did from update ``offset`` on, raw; waits ``hold_s`` seconds for the first."""
+    def updates(self, offset: int, hold_s: int) -> Delivered:
+        """What people did from update ``offset`` on; waits ``hold_s`` seconds for the first."""
         ...
 
     def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -35,6 +36,7 @@ from wsb_snake.notifications.chat import (
     ChatRetryAfter,
     ChatUnavailable,
     ChatUncertain,
+    Delivered,
 )
 
 __all__ = ["Chat", "TelegramChat"]
@@ -94,8 +96,13 @@ class TelegramChat:
         )
         # a connection of its own: a poll that hangs holds up no alert
         self._poll = _Request(
-            connect_timeout=connect_timeout_s, httpx_kwargs={"trust_env": not is_loopback(base_url)}
+            connect_timeout=connect_timeout_s,
+            httpx_kwargs={
+                "trust_env": not is_loopback(base_url),
+                "event_hooks": {"response": [self._note_date]},
+            },
         )
+        self._polled_at: int | None = None  # by Telegram's clock
         self._bot = Bot(
             token,
             base_url=f"{base_url.rstrip('/')}/bot",
@@ -131,15 +138,16 @@ class TelegramChat:
         """See ``Conversation.listen``: a webhook that somebody set keeps every update to itself."""
         self._call(self._bot.delete_webhook())
 
-    def updates(self, offset: int, hold_s: int) -> list[object]:
+    def updates(self, offset: int, hold_s: int) -> Delivered:
         """See ``Conversation.updates``; an answer of another form counts as none."""
+        self._polled_at = None
         url = f"{self._updates_url}?offset={offset}&timeout={hold_s}"
         body = self._call(self._poll.retrieve(url, read_timeout=hold_s + READ_TIMEOUT_S), hold_s + SLACK_S)
         try:
             told = json.loads(body)["result"]
         except (ValueError, LookupError, TypeError, RecursionError):
             raise ChatUnavailable("Telegram's updates cannot be read") from None
-        return told if isinstance(told, list) else []
+        return Delivered(told if isinstance(told, list) else [], self._polled_at)
 
     def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
         """See ``Conversation.say``."""
@@ -215,6 +223,12 @@ class TelegramChat:
 
     def _clean(self, text: str) -> str:
         return " ".join(text.replace(self._token, "***").split())[:200]
+
+    async def _note_date(self, response: httpx.Response) -> None:
+        try:
+            self._polled_at = int(parsedate_to_datetime(response.headers.get("date", "")).timestamp())
+        except (TypeError, ValueError, OverflowError):
+            self._polled_at = None
 
     async def _shut_down(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable
 
 from wsb_snake.core.lanes import Flag
-from wsb_snake.notifications.chat import ChatConflict, ChatError, ChatFatal, Conversation
+from wsb_snake.notifications.chat import ChatConflict, ChatError, ChatFatal, Conversation, Delivered
 from wsb_snake.owner.telegram_commands import COMMANDS
 from wsb_snake.owner.telegram_hearing import Hearing
 from wsb_snake.owner.telegram_talk import Talk
-from wsb_snake.owner.telegram_updates import update_id
+from wsb_snake.owner.telegram_updates import Arrived, update_id
 
 HOLD_S = 25
 BACK_OFF_S = (1.0, 30.0)
@@ -44,8 +44,8 @@ class Inbound:
         self._report = report
         self._hearing = Hearing(talk.clock.monotonic, beat, tell)
         self._offset = 0
-        self._queued: list[object] = []
-        self._waiting: deque[object] = deque()
+        self._queued: list[Arrived] = []
+        self._waiting: deque[Arrived] = deque()
         self._heard_at = talk.clock.monotonic()
         self._listening = False
         self._back_off = BACK_OFF_S[0]
@@ -87,7 +87,7 @@ class Inbound:
             self._offset, self._heard_at = 0, now
 
     def _begin(self) -> None:
-        """Drop what queued up while nobody listened; nothing of that is done."""
+        """Drop what queued up while nobody listened; nothing of that is done but a halt."""
         self._room.listen()
         while len(self._queued) < MOST_DROPPED:
             more = self._ask(0)
@@ -96,27 +96,29 @@ class Inbound:
             self._queued += more  # kept, should the chat fail before the next page
         self._listening = True
         if self._queued:
-            log.warning("%d updates came while nobody was listening; none is done", len(self._queued))
+            log.warning("%d updates came while nobody was listening", len(self._queued))
             self._talk.drop(self._queued)
         try:
             self._room.offer(tuple((each.name, each.does) for each in COMMANDS))
         except ChatError as error:
             log.warning("the chat does not list the commands: %s", error)
 
-    def _ask(self, hold_s: int) -> list[object]:
-        updates = self._room.updates(self._offset, hold_s)
+    def _ask(self, hold_s: int) -> list[Arrived]:
+        delivered = self._room.updates(self._offset, hold_s)
         self._hearing.answered()
-        return self._fresh(updates)
+        return self._fresh(delivered)
 
-    def _fresh(self, updates: list[object]) -> list[object]:
+    def _fresh(self, delivered: Delivered) -> list[Arrived]:
         """Those not seen yet, each once; what has no number cannot be confirmed and is left."""
+        clock = self._talk.clock
+        told_at = int(clock.now().timestamp()) if delivered.at is None else delivered.at
         fresh = []
-        for update in updates:
+        for update in delivered.updates:
             number = update_id(update)
             if number is not None and number >= self._offset:
                 self._offset = number + 1
-                fresh.append(update)
-        if updates and not fresh:
+                fresh.append(Arrived(update, told_at, clock.monotonic()))
+        if delivered.updates and not fresh:
             self._stopping.wait(BACK_OFF_S[0])  # the same again at once would be a busy loop
         return fresh
 

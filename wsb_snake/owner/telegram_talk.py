@@ -7,7 +7,6 @@ changes anything goes through ``Commands``, which only enqueues.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from wsb_snake.config import Settings
@@ -19,10 +18,14 @@ from wsb_snake.owner.commands import CommandError, Commands, Verb
 from wsb_snake.owner.telegram_commands import Asked, parse
 from wsb_snake.owner.telegram_reading import Reading
 from wsb_snake.owner.telegram_taps import Question, Taps, words
-from wsb_snake.owner.telegram_updates import Said, Tapped, heard
+from wsb_snake.owner.telegram_updates import Arrived, Said, Tapped, heard
 
 LATE_S = 120.0
 """A command that was typed longer ago is not done any more; a halt is."""
+
+HALT_S = 600.0
+"""A halt that waited for the daemon to listen is done when it is this young, or younger than the process:
+it was meant for this one, or for one that is being started again. An older one was for another day."""
 
 NOT_YOURS = "This is not yours to tap. Nothing was done."
 NO_COMMAND = "I understand commands only; /help lists them."
@@ -63,29 +66,51 @@ class Talk:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._taps = Taps(parts.clock.monotonic)
-        self._began = parts.clock.now()
+        self._began = parts.clock.monotonic()
 
     @property
     def clock(self) -> Clock:
         return self._parts.clock
 
-    def hear(self, update: object) -> None:
-        """Do and answer what ``update`` asks for."""
-        event = heard(update)
+    def hear(self, arrived: Arrived) -> None:
+        """Do and answer what an update asks for."""
+        event = heard(arrived.update)
         if event is None:
             return
         if not self._parts.owner.is_it(event):
             self._foreign(event)
         elif isinstance(event, Said):
-            self._said(event)
+            self._said(event, self._age_s(event, arrived))
         else:
             self._tapped(event)
 
-    def drop(self, updates: list[object]) -> None:
-        """Leave undone what queued up while nobody listened, and say how much it was."""
-        mine = [e for e in map(heard, updates) if e is not None and self._parts.owner.is_it(e)]
-        if not mine:
-            return
+    def drop(self, queued: list[Arrived]) -> None:
+        """Leave undone what queued up while nobody listened, and say so. A young halt is done."""
+        mine, halts = [], 0
+        for arrived in queued:
+            event = heard(arrived.update)
+            if event is None or not self._parts.owner.is_it(event):
+                continue
+            if isinstance(event, Said) and self._young_halt(event, arrived):
+                halts += 1
+            else:
+                mine.append(event)
+        if halts:
+            done = self._parts.commands.run(Verb.HALT)
+            self._say(f"Your /halt came while the daemon was not listening, and counts. {done.text}")
+        if mine:
+            self._tell_dropped(mine)
+
+    def _young_halt(self, said: Said, arrived: Arrived) -> bool:
+        asked = parse(said.text)
+        is_halt = asked is not None and asked.command is not None and asked.command.verb is Verb.HALT
+        alive_s = self._parts.clock.monotonic() - self._began
+        return is_halt and self._age_s(said, arrived) <= max(HALT_S, alive_s)
+
+    def _age_s(self, said: Said, arrived: Arrived) -> float:
+        return arrived.age_s(said.at, self._parts.clock.monotonic())
+
+    def _tell_dropped(self, mine: list[Said | Tapped]) -> None:
         named = [e.text.split(maxsplit=1)[0][:32] for e in mine if isinstance(e, Said) and e.text.strip()]
         listed = ", ".join(named[-SHOWN:]) or "taps"
         self._say(
@@ -98,7 +123,7 @@ class Talk:
             self._answer_tap(event, NOT_YOURS)
         self._parts.stranger(event.user_id, event.chat_id)
 
-    def _said(self, event: Said) -> None:
+    def _said(self, event: Said, age_s: float) -> None:
         asked = parse(event.text)
         if asked is None:
             self._say(NO_COMMAND)
@@ -106,20 +131,13 @@ class Talk:
             self._say(f"there is no /{asked.word}; /help lists the commands")
         elif asked.command.verb is None:
             self._say(self._parts.reading.answer(asked.command.name, asked.argument))
-        elif self._late(event.at, asked.command.verb):
+        elif age_s > LATE_S and asked.command.verb not in {Verb.HALT, Verb.WHY}:
             self._say(f"/{asked.word} came late and was not done. Send it again if it still matters.")
         elif asked.command.confirmed:
             self._ask(asked.command.verb, asked)
         else:
             log.info("asked for in the chat: %s %s", asked.command.verb, asked.argument or "")
             self._say(self._parts.commands.run(asked.command.verb, asked.argument).text)
-
-    def _late(self, at: int, verb: Verb) -> bool:
-        if at < int(self._began.timestamp()):
-            return True
-        if verb in {Verb.HALT, Verb.WHY}:
-            return False
-        return self._now().timestamp() - at > LATE_S
 
     def _ask(self, verb: Verb, asked: Asked) -> None:
         try:
@@ -143,9 +161,6 @@ class Talk:
         answer = self._parts.commands.run(question.verb, question.argument)
         self._answer_tap(event, answer.text)
         self._rewrite(event, f"/{question.verb} {question.argument or ''}".strip() + f"\n{answer.text}")
-
-    def _now(self) -> datetime:
-        return self._parts.clock.now()
 
     # the way out: an answer that does not get through is no alert, it is only logged
 

@@ -25,6 +25,20 @@ class Tapped:
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A raw update, with when Telegram handed it over: by its own clock (whole seconds since 1970), and by
+    our monotonic one. So its age needs no clock of ours that is right."""
+
+    update: object
+    told_at: int
+    here_at: float
+
+    def age_s(self, sent_at: int, monotonic: float) -> float:
+        """Seconds since Telegram got what was sent at ``sent_at`` by its clock."""
+        return self.told_at - sent_at + monotonic - self.here_at
+
+
 def update_id(update: object) -> int | None:
     """The number of the update; None when it has none."""
     return _whole(_at(update, "update_id"))

@@ -7,10 +7,11 @@ bodies are taken, as the real one does. Method names and errors: core.telegram.o
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
+from email.utils import format_datetime
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -135,7 +136,11 @@ class TelegramApi:
             return 0.0 if self._waiting(offset) else float(hold)
 
     def handle(self, request: ApiRequest) -> ApiReply:
-        """Answer one call, without waiting."""
+        """Answer one call, without waiting. The date of the answer is that of the chat's messages."""
+        date = format_datetime(self._clock.now().astimezone(UTC), usegmt=True)
+        return replace(self._handled(request), headers=(("Date", date),))
+
+    def _handled(self, request: ApiRequest) -> ApiReply:
         try:
             token, _, method = request.path.removeprefix("/bot").partition("/")
             if token != self.token:
