@@ -106,6 +106,17 @@ def test_a_chain_must_be_young_not_from_the_future_and_not_expired() -> None:
     assert components.usable_chain(view([bar(100)], now), TICKER, 900) is None
 
 
+def test_before_the_newest_chain_was_taken_the_one_before_it_counts() -> None:
+    now = OPEN + 60 * MINUTE
+    newest = chain_of([99, 100, 101], 100, now)
+    before = replace(newest, at=now - 10 * MINUTE)
+    whole = replace(view([bar(100)], now), chains={TICKER: newest}, earlier_chains={TICKER: before})
+    used = [
+        components.usable_chain(replace(whole, now=now - n * MINUTE), TICKER, 900) for n in (0, 1, 10, 11)
+    ]
+    assert used == [newest, before, before, None]
+
+
 def test_a_chain_expires_with_the_session_or_at_four_on_a_later_day() -> None:
     shown = view([bar(100)])
     assert components.expires_at(shown, chain_of([100], 100, OPEN)) == SESSION.close

@@ -35,6 +35,17 @@ def test_a_pipeline_over_every_name_stays_within_its_requests(tmp_path: Path) ->
     assert soon.requests.total() <= REQUESTS
 
 
+def test_a_pass_knows_the_chains_of_the_one_before(tmp_path: Path) -> None:
+    """So that options count in the minutes that it goes through, not in its last one alone."""
+    room = Room(tmp_path)
+    first = room.pass_of(SLOW, room.at(timedelta(hours=4, seconds=5))).look.view
+    room.pass_of(SCALPER, room.at(timedelta(hours=4, minutes=5, seconds=2)))
+    second = room.pass_of(SLOW, room.at(timedelta(hours=4, minutes=10, seconds=5))).look.view
+    assert first.chains and not first.earlier_chains
+    assert second.earlier_chains == first.chains
+    assert all(second.chains[name].at > chain.at for name, chain in first.chains.items())
+
+
 def test_a_scanner_pass_is_one_request(tmp_path: Path) -> None:
     room = Room(tmp_path)
     room.pass_of(SCALPER, room.at(timedelta(hours=1, seconds=2)))

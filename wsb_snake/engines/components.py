@@ -123,11 +123,17 @@ def reaches_yesterday(view: MarketView, days: Sequence[Bar], max_gap_days: int) 
 
 
 def usable_chain(view: MarketView, ticker: str, max_age_s: float) -> Chain | None:
-    """The chain of ``ticker`` if one is known that is young enough, not from the future and not expired."""
-    chain = view.chains.get(ticker)
-    if chain is None or not chain.rows or chain.expiry < view.session.day:
-        return None
-    return chain if 0 <= (view.now - chain.at).total_seconds() <= max_age_s else None
+    """The newest chain of ``ticker`` that is young enough, not from the future and not expired, if any."""
+    known = (view.chains.get(ticker), view.earlier_chains.get(ticker))
+    usable = (
+        chain
+        for chain in known
+        if chain is not None
+        and chain.rows
+        and chain.expiry >= view.session.day
+        and 0 <= (view.now - chain.at).total_seconds() <= max_age_s
+    )
+    return next(usable, None)
 
 
 def expires_at(view: MarketView, chain: Chain) -> datetime:

@@ -21,7 +21,8 @@ class MarketView:
     earlier sessions (each oldest first), ``daily`` one bar a session before this one. ``vix`` is in
     points; None where no plan is entitled to it. ``daily_feed`` and ``sessions_feed`` are None where they
     are ``feed``; volumes of two feeds do not compare. ``previous`` is the session before this one, None
-    where it is not known.
+    where it is not known. ``earlier_chains`` are those that the pass before saw: what was known of options
+    in the minutes since.
     """
 
     now: datetime
@@ -31,6 +32,7 @@ class MarketView:
     daily: Mapping[str, Sequence[Bar]] = field(default_factory=dict)
     sessions: Mapping[str, Sequence[Sequence[Bar]]] = field(default_factory=dict)
     chains: Mapping[str, Chain] = field(default_factory=dict)
+    earlier_chains: Mapping[str, Chain] = field(default_factory=dict)
     news: Mapping[str, Sequence[Headline]] = field(default_factory=dict)
     vix: float | None = None
     daily_feed: str | None = None

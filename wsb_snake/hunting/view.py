@@ -71,6 +71,7 @@ def narrowed(view: MarketView, needs: Needs) -> MarketView:
         daily=_of(view.daily, needs.daily),
         sessions=_of(view.sessions, needs.past),
         chains=_of(view.chains, needs.chains),
+        earlier_chains=_of(view.earlier_chains, needs.chains),
         news=_of(view.news, needs.news),
         vix=view.vix if needs.vix else None,
     )
@@ -98,6 +99,7 @@ class Viewer:
         self._market = market
         self._lanes = lanes
         self._calendar = calendar
+        self._chains_seen: Mapping[str, Chain] = {}
 
     def look(self, needs: Needs, session: Session, now: datetime) -> Look:
         """The market as it is known at ``now``. Raises DataError when no bars came.
@@ -117,7 +119,10 @@ class Viewer:
             raise RuntimeError("a view without bars was asked for")
         lacks += _lacking_bars(found.bars)
         lacks += _other_feeds(found)
+        earlier = self._chains_seen
         chains = self._chains(needs.chains, session, now, found.bars, lacks)
+        if needs.chains:
+            self._chains_seen = {**earlier, **chains}
         proxy = self._proxy(found.bars, session, now) if needs.vix and found.vix is None else None
         view = MarketView(
             now=now,
@@ -127,6 +132,7 @@ class Viewer:
             daily=found.daily or {},
             sessions=found.past or {},
             chains=chains,
+            earlier_chains=earlier,
             news=found.news,
             vix=found.vix,
             daily_feed=None if found.daily is None else found.daily.feed,
