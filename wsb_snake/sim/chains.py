@@ -15,6 +15,7 @@ from math import ceil, exp, floor, log, sqrt
 
 from wsb_snake.core.pricing import price, years_to_expiry
 from wsb_snake.core.types import Contract, Quote, Right
+from wsb_snake.sim.flow import Flow, crowd, held
 from wsb_snake.sim.paths import INTRADAY_SHARE, Floats, weekday_index
 from wsb_snake.sim.sessions import session_of
 from wsb_snake.sim.universe import INDEX_ETFS, Name, leaps_expiries, listed_expiries
@@ -36,6 +37,7 @@ _NEAR_MEMORY, _MIDDLE_MEMORY, _LEAPS_MEMORY = 11, 262, 790
 _ITM_WIDTH = 0.02  # of the intrinsic value, two deviations in the money and deeper
 _CLOSING_WIDTH, _CLOSING_S = 1.0, 600.0  # expiring contracts widen towards the close
 _OPEN_INTEREST = 30.0  # at the money, in contracts, over the relative width of the name's quotes
+_TURNOVER, _LATER_TURNOVER = 3.0, 0.15  # of the open interest, on a usual day: what expires today, and not
 _WORD = (1 << 64) - 1
 
 
@@ -79,13 +81,14 @@ class _Line:
 class Chain:
     """The contracts of one name on one day, and their quotes. Seconds are those of the session."""
 
-    def __init__(self, name: Name, day: date, levels: Levels, seed: int) -> None:
+    def __init__(self, name: Name, day: date, levels: Levels, seed: int, flow: Flow) -> None:
         self._name = name
         self._day = day
         self._levels = levels
         self._seed = seed
         self._salt = key_of(seed, day, name.symbol)
-        self._lean = self._salt / _WORD - 0.5  # of the volume, towards calls or puts
+        self._flow = flow
+        self._crowd = crowd(levels.marks, sqrt(levels.usual), self._salt / _WORD - 0.5)
         self._lines = {
             line.listed.contract.symbol: line
             for expiry in listed_expiries(name, day)
@@ -130,14 +133,14 @@ class Chain:
         variance, deviations = self._variance(line, second, spot)
         return sqrt(variance / years_to_expiry(at, line.close_at)) * _smile(deviations, line.skew)
 
-    def volume(self, symbol: str, share: float) -> int:
-        """Contracts traded once ``share`` (0 to 1) of a usual day has gone by; 0 when not listed."""
+    def volume(self, symbol: str, second: int) -> int:
+        """Contracts traded up to the end of ``second``; 0 when not listed."""
         line = self._lines.get(symbol)
         if line is None:
             return 0
-        lean = self._lean if line.listed.contract.right is Right.CALL else -self._lean
-        turnover = (3.0 if line.expires_today else 0.15) * (1 + 0.8 * lean)
-        return int(line.listed.open_interest * turnover * share)
+        right = line.listed.contract.right
+        turnover, strike = (_TURNOVER, line.strike) if line.expires_today else (_LATER_TURNOVER, None)
+        return int(line.listed.open_interest * turnover * self._flow.traded(right, second, strike))
 
     def _variance(self, line: _Line, second: int, spot: float) -> tuple[float, float]:
         """Variance until expiry, and how many deviations the strike lies above the spot."""
@@ -179,12 +182,13 @@ class Chain:
         lines = []
         for mills in self._strikes(expiry):
             strike = Decimal(mills) / 1000
-            interest = self._open_interest(mills, deviation)
+            interest, away = self._open_interest(mills, deviation)
             for right in Right:
                 symbol = f"{stem}{right}{mills:08d}"
                 key = mixed(expiry_key + 2 * mills + (right is Right.PUT))
                 contract = Contract(symbol, self._name.symbol, expiry, right, strike)
-                listed = ListedContract(contract, int(interest * (key % 15 + 3) / 10), self._name.penny)
+                count = int(interest * (key % 15 + 3) / 10 * held(right, self._crowd, away))
+                listed = ListedContract(contract, count, self._name.penny)
                 lines.append(_Line(listed, mills / 1000, session.close, further, days == 0, skew, key))
         return lines
 
@@ -212,11 +216,11 @@ class Chain:
         mills = int(step * 1000)
         return set(range(max(ceil(low / step), 1) * mills, floor(high / step) * mills + 1, mills))
 
-    def _open_interest(self, mills: int, deviation: float) -> float:
-        """Usual contracts at a strike: most at the money and at round figures."""
+    def _open_interest(self, mills: int, deviation: float) -> tuple[float, float]:
+        """Usual contracts at a strike, most at the money and at round figures, and how far away it is."""
         away = log(mills / 1000 / float(self._levels.marks[-1])) / deviation
         rounds = 2.5 if mills % int(self._name.steps[0] * 5000) == 0 else 1.0
-        return _OPEN_INTEREST / self._name.spread * exp(-((away / 1.6) ** 2) / 2) * rounds
+        return _OPEN_INTEREST / self._name.spread * exp(-((away / 1.6) ** 2) / 2) * rounds, away
 
 
 def variance_ahead(today: float, usual: float, sessions: int) -> float:

@@ -17,9 +17,11 @@ from wsb_snake.sim.chains import (
     mixed,
     variance_ahead,
 )
+from wsb_snake.sim.flow import Flow
 from wsb_snake.sim.news import Newsroom
 from wsb_snake.sim.paths import (
     FIRST_DAY,
+    INTRADAY_SHARE,
     MINUTE_S,
     SESSIONS_PER_YEAR,
     Factor,
@@ -31,7 +33,6 @@ from wsb_snake.sim.paths import (
     stream,
     stress,
     variance_shape,
-    volume_shape,
     weekday_index,
 )
 from wsb_snake.sim.sessions import SimSession, session_before, session_of, sessions
@@ -245,14 +246,13 @@ class _Stock:
         self._stress = stress(way).data
         self._minutes[session.day] = self.tape.bars
         self._previous = self.close_on(self._before.day)
-        minutes = session.seconds // MINUTE_S
-        self._shares = (np.cumsum(volume_shape(minutes)) / minutes).data
+        self._flow = self._flow_of(way)
         self._chain: Chain | None = None
 
     @property
     def chain(self) -> Chain:
         if self._chain is None:
-            self._chain = Chain(self._name, self._session.day, self._levels(), self._seed)
+            self._chain = Chain(self._name, self._session.day, self._levels(), self._seed, self._flow)
         return self._chain
 
     def spot(self, at: datetime) -> float:
@@ -307,11 +307,7 @@ class _Stock:
     def option_volume(self, symbol: str, at: datetime) -> int:
         if at < self._session.open:
             return 0
-        minute, rest = divmod(self.tape.second(at) + 1, MINUTE_S)
-        share = self._shares[minute - 1] if minute else 0.0
-        if rest:
-            share += (self._shares[minute] - share) * rest / MINUTE_S
-        return self.chain.volume(symbol, share)
+        return self.chain.volume(symbol, self.tape.second(at))
 
     def implied_volatility(self, symbol: str, at: datetime) -> float | None:
         second = self.tape.second(at)
@@ -331,6 +327,15 @@ class _Stock:
         prices = second_prices(way, draw)
         volumes = minute_volumes(way, self._volume(session.day), self._name.quiet, draw)
         return Tape(self._name.symbol, session, prices, volumes)
+
+    def _flow_of(self, way: Intraday) -> Flow:
+        """Of today's options, drawn apart from the prices."""
+        volumes = np.zeros(len(way.sds))
+        for bar in self.tape.bars:
+            volumes[whole_seconds(bar.start - self._session.open) // MINUTE_S] = bar.volume
+        width = sqrt(self._variances(weekday_index(self._session.day))[0] * INTRADAY_SHARE)
+        draw = stream(self._seed, self._name.symbol, self._session.day, "flow")
+        return Flow(way, volumes / self._name.shares, width, draw)
 
     def _volume(self, day: date) -> float:
         """Shares traded on ``day``: more on days that move."""

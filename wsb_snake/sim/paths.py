@@ -82,12 +82,14 @@ class Intraday:
     """One factor's or one name's way through a session.
 
     ``nodes`` are logarithms at the minute boundaries (minutes + 1 of them), ``sds`` the standard
-    deviation of each minute without its hops, ``hops`` the (second, size) of moves within a second.
+    deviation of each minute without its hops, ``hops`` the (second, size) of moves within a second;
+    ``story`` is the part of the nodes that the character of the day tells, without chance.
     """
 
     nodes: Floats
     sds: Floats
     hops: Moves
+    story: Floats | float = 0.0
 
 
 class Factor:
@@ -135,7 +137,7 @@ class Factor:
         if (news := self.news(day, minutes)) is not None:
             way += _steps((news,), minutes)
             hops = (*hops, news)
-        return Intraday(self.opens[index] + way + noise, sds, tuple(sorted(hops)))
+        return Intraday(self.opens[index] + way + noise, sds, tuple(sorted(hops)), way)
 
     def news(self, day: date, minutes: int) -> tuple[int, float] | None:
         """On a news day of so many ``minutes`` the second of the jump and its size; None on another."""
@@ -151,7 +153,8 @@ def combine(price: float, parts: tuple[tuple[float, Intraday], ...]) -> Intraday
     nodes = np.log(price) + sum(loading * part.nodes for loading, part in parts)
     sds = np.sqrt(sum((loading * part.sds) ** 2 for loading, part in parts))
     hops = sorted((at, loading * size) for loading, part in parts for at, size in part.hops)
-    return Intraday(np.asarray(nodes), np.asarray(sds), tuple(hops))
+    story = sum(loading * part.story for loading, part in parts)
+    return Intraday(np.asarray(nodes), np.asarray(sds), tuple(hops), story)
 
 
 def second_prices(way: Intraday, draw: np.random.Generator) -> Floats:
