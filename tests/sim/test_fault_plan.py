@@ -12,6 +12,7 @@ from wsb_snake.sim.fault_plan import (
     CALL_AFTER,
     CALL_BEFORE,
     HARD,
+    HARDEST,
     OPENERS,
     POSSIBLE,
     POSSIBLE_CRASHES,
@@ -65,13 +66,18 @@ def test_the_aimed_faults_go_round_every_pair() -> None:
     counts = [aimed[pair] for pair in common]
     assert max(counts) - min(counts) <= max(counts) // 3
     assert min(aimed[pair] for pair in aimable & HARD) > max(counts)
+    assert min(aimed[pair] for pair in aimable & HARDEST) > 2 * max(
+        aimed[p] for p in (aimable & HARD) - HARDEST - openers
+    )
     rare = [aimed[pair] for pair in POSSIBLE if pair[0] in RARE]
     assert max(rare) < min(counts)
 
 
 def test_wire_days_go_round_every_pair_of_bytes() -> None:
-    aimed = {(a.kind, a.state) for n in range(DAYS) for a in faults(n, wire=True) if a.kind in BYTES}
-    assert {pair for pair in POSSIBLE if pair[0] in BYTES} <= aimed
+    aimed = Counter((a.kind, a.state) for n in range(DAYS) for a in faults(n, wire=True) if a.kind in BYTES)
+    pairs = {pair for pair in POSSIBLE if pair[0] in BYTES}
+    assert pairs <= set(aimed)
+    assert min(aimed[p] for p in pairs & HARDEST) > 2 * max(aimed[p] for p in pairs - HARDEST)
 
 
 def test_bytes_are_spoilt_on_wire_days_only() -> None:

@@ -140,9 +140,15 @@ HARD: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
     }
 )
 """Pairs that seldom get their chance, so they are armed more often;"""
-HARDEST = frozenset({(K.CANCEL_FILL_RACE, InFlight.ENTRY_UNKNOWN), (K.CUTOFF_OPENING, InFlight.EXIT_PARTIAL)})
+HARDEST = frozenset(
+    {
+        (K.CANCEL_FILL_RACE, InFlight.ENTRY_UNKNOWN),
+        (K.MALFORMED_FRAME, InFlight.IDLE),
+        (K.UNKNOWN_WORD, InFlight.PROOF),
+    }
+)
 """and those that do hardly ever."""
-HARD_TIMES, HARDEST_TIMES = 3, 9
+HARD_TIMES, HARDEST_TIMES = 3, 20
 
 OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] = MappingProxyType(
     {
@@ -231,7 +237,13 @@ def plan_crashes(number: int, session: SimSession, luck: random.Random) -> list[
 
 def _weighted(kinds: frozenset[K]) -> list[tuple[K, InFlight]]:
     """The possible pairs of ``kinds``, the hard ones several times."""
-    return [pair for pair in POSSIBLE if pair[0] in kinds for _ in range(HARD_TIMES if pair in HARD else 1)]
+    return [pair for pair in POSSIBLE if pair[0] in kinds for _ in range(_times(pair))]
+
+
+def _times(pair: tuple[K, InFlight]) -> int:
+    if pair in HARDEST:
+        return HARDEST_TIMES
+    return HARD_TIMES if pair in HARD else 1
 
 
 def _round_robin(pairs: list[P], number: int, count: int) -> list[P]:
