@@ -16,7 +16,8 @@ from wsb_snake.db.database import Database
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account
 from wsb_snake.trading.desk import Desk
-from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE
+from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
+from wsb_snake.trading.exits import trail_price
 from wsb_snake.trading.flattening import at_broker
 from wsb_snake.trading.positions import Position
 
@@ -116,10 +117,20 @@ def _position(desk: Desk, position: Position) -> PositionFacts:
         unrealised=None if mid is None else position.unrealised(mid),
         target_price=position.target_price,
         stop_price=position.stop_price,
+        trail_price=trail_price(position, position.watch),
         time_exit_at=None if hold is None else position.opened_at + timedelta(seconds=hold),
+        day_end_at=_day_end(desk, position),
         opened_at=position.opened_at,
         monitored=desk.may_close,
     )
+
+
+def _day_end(desk: Desk, position: Position) -> datetime | None:
+    session = desk.session()
+    if session is None or position.expiry != session.day:
+        return None
+    steps = rungs(session, position.underlying, desk.settings.wsb_snake_cutoff_flatten)
+    return steps.eod if steps.cutoff is None else steps.cutoff
 
 
 def _next_eod(desk: Desk, now: datetime) -> datetime | None:

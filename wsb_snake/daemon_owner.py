@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from wsb_snake.core.clock import eastern
+from wsb_snake.notifications.messages import stays_paused
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.owners_exits import give_exits, words
 
@@ -27,10 +28,12 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
         return _adopt(executor, argument or "")
     if verb == "resume":
         _take_halt_file_away(executor)
-        desk.pauses.clear("manual")
+        mine = "your pause is lifted" if desk.pauses.clear("manual") else "there was no pause of yours"
         executor.end_flatten()
-        left = ", ".join(pause.reason for pause in desk.pauses.listed())
-        return f"resumed; still paused by: {left}" if left else "resumed: entries may go"
+        left = stays_paused(pause.reason for pause in desk.pauses.listed())
+        if left:
+            return f"resumed: {mine}; resume lifts no other. Entries stay paused by {left}"
+        return f"resumed: {mine}, entries may go"
     if verb == "flatten":
         claimed = executor.close_all() if argument == "all" else executor.close_all_0dte_positions()
         _read_again(executor)

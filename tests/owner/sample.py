@@ -30,7 +30,9 @@ def position(symbol: str = CALL, **changes: Any) -> PositionFacts:
         unrealised=Decimal("12"),
         target_price=Decimal("1.50"),
         stop_price=Decimal("1.0625"),
+        trail_price=None,
         time_exit_at=datetime(2026, 11, 23, 16, 30, tzinfo=UTC),
+        day_end_at=datetime(2026, 11, 23, 20, 20, tzinfo=UTC),
         opened_at=datetime(2026, 11, 23, 15, 45, tzinfo=UTC),
         monitored=True,
     )

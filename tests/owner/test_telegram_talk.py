@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.owner.room import CHAT, ME, Phone
 from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.world import World, world
+from wsb_snake.core.clock import eastern
 from wsb_snake.core.lanes import Promise
 from wsb_snake.owner.strangers import MOST
 from wsb_snake.owner.telegram import owner_of
@@ -221,6 +222,26 @@ def test_a_pause_does_not_shorten_a_halt(phone: Phone, day: World) -> None:
     assert day.paused() == {"manual"}
     assert "resumed" in phone.type("/resume")
     assert not day.paused()
+
+
+def test_resume_says_what_it_lifts_and_what_not(phone: Phone, day: World) -> None:
+    day.desk.pauses.set("daily_loss", "the day's loss is $700.00, the limit $600.00")
+    stays = "Entries stay paused by daily_loss (the daily loss limit is reached, until the next session)"
+    assert phone.type("/resume") == f"resumed: there was no pause of yours; resume lifts no other. {stays}"
+    phone.type("/halt")
+    assert phone.type("/resume") == f"resumed: your pause is lifted; resume lifts no other. {stays}"
+    assert day.paused() == {"daily_loss"}
+    day.desk.pauses.clear("daily_loss")
+    assert phone.type("/resume") == "resumed: there was no pause of yours, entries may go"
+
+
+def test_an_eod_lists_a_position_once_its_hour_has_come(phone: Phone, day: World) -> None:
+    day.open()
+    assert "At present there is nothing of that." in phone.type("/eod")
+    (held,) = day.daemon.facts().positions
+    assert held.day_end_at is not None and f"{eastern(held.day_end_at):%H:%M}" == "15:20"
+    assert "EOD check ran" in phone.tap(phone.buttons()["Do it"])
+    assert day.held() == 4
 
 
 def test_adopt_is_confirmed_and_says_which_exits(phone: Phone, day: World) -> None:

@@ -1,13 +1,16 @@
 """What a tap will do, in words; and that it counts once, for 30 s."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from tests.owner.sample import CALL, PUT, facts, position
+from tests.owner.test_commands import RecordingDesk
 from wsb_snake import config
-from wsb_snake.owner.commands import Verb
+from wsb_snake.core.health import Facts
+from wsb_snake.owner.commands import Commands, Verb
 from wsb_snake.owner.telegram_taps import ANSWERED, LEFT, TOO_LATE, UNKNOWN, Question, Tap, Taps, words
 
 LATER = "SPY261218C00700000"
@@ -15,7 +18,7 @@ HELD = facts(
     positions=(
         position(),
         position(PUT, qty=5, bid=Decimal(0), mid=None, unrealised=None),
-        replace(position(LATER), origin="foreign_later", bid=None),
+        replace(position(LATER), origin="foreign_later", bid=None, day_end_at=None),
         position("IWM261123C00200000", qty=0, state="entering"),
     )
 )
@@ -27,7 +30,7 @@ FLATTEN = Question(Verb.FLATTEN, "all")
     [
         (FLATTEN, (CALL, PUT, LATER), ("IWM",), "about $260.00; 7 contracts have no bid, or no quote yet."),
         (Question(Verb.FLATTEN, "0dte"), (CALL, PUT), (LATER, "IWM"), "about $260.00; 5 contracts"),
-        (Question(Verb.EOD, None), (CALL, PUT, "only what is due"), (LATER,), "about $260.00; 5 contracts"),
+        (Question(Verb.EOD, None), ("only what is due",), (CALL, PUT, LATER), "there is nothing of that."),
         (Question(Verb.CLOSE, CALL), (CALL,), (PUT, LATER), "At the bid that is about $260.00."),
         (Question(Verb.CLOSE, f"{CALL} {LATER}"), (CALL, LATER), (PUT,), "2 contracts have no bid"),
         (Question(Verb.CLOSE, "IWM261123C00200000"), (), (CALL, PUT), "At present there is nothing of that."),
@@ -49,6 +52,27 @@ def test_the_question_says_exactly_what_would_be_done(
     assert all(piece in told for piece in named)
     assert not any(piece in told.partition("\n")[2] for piece in left_out)
     assert last in told
+
+
+def on_the_page(at: Facts) -> str:
+    return Commands(RecordingDesk(), lambda: at).describe(Verb.EOD, None)
+
+
+def test_an_eod_lists_what_is_due_at_this_moment_and_nothing_else() -> None:
+    spy = position(day_end_at=datetime(2026, 11, 23, 20, 20, tzinfo=UTC))
+    aapl = position("AAPL261123C00250000", day_end_at=datetime(2026, 11, 23, 20, 5, tzinfo=UTC))
+    later = position(LATER, day_end_at=None)
+    told = {}
+    for minute, is_open in ((4, True), (5, True), (20, True), (20, False)):
+        now = datetime(2026, 11, 23, 20, minute, tzinfo=UTC)
+        at = facts(positions=(spy, aapl, later), now=now, market_open=is_open)
+        text = words(at, Question(Verb.EOD, None), config.load(env_file=None))
+        told[minute, is_open] = [p.symbol for p in (spy, aapl, later) if p.symbol in text]
+        web = on_the_page(at)
+        assert told[minute, is_open] == [p.symbol for p in (spy, aapl, later) if p.symbol in web]
+    assert told[4, True] == told[20, False] == []
+    assert told[5, True] == [aapl.symbol]
+    assert told[20, True] == [spy.symbol, aapl.symbol]
 
 
 class Clock:

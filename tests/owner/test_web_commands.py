@@ -51,8 +51,8 @@ def test_a_halt_alone_is_done_at_once(web: Web) -> None:
         ("flatten", "ALL", "all", "1 × SPY261218C00600000"),
         ("close", "qqq", PUT, f"This sells 5 × {PUT}."),
         ("cancel", None, None, "This cancels every open entry"),
-        ("eod", None, None, "sells what is due of what expires today"),
-        ("resume", None, None, "new entries may go"),
+        ("eod", None, None, "Nothing is due to be sold by now"),
+        ("resume", None, None, "New entries may go."),
     ],
 )
 def test_what_else_changes_something_takes_two_posts(
@@ -69,6 +69,14 @@ def test_what_else_changes_something_takes_two_posts(
     third = web.post(verb, **body, confirm=told["confirm"])
     assert third.status_code == 409
     assert len(web.desk.asked) == 1
+
+
+def test_before_a_resume_the_page_says_what_stays(web: Web) -> None:
+    web.facts = facts(pause_reasons=(("daily_loss", "$700"), ("manual", "halted")), trading_paused=True)
+    told = web.post("resume").get_json()["text"]
+    assert told.startswith("This ends your own pause or halt")
+    assert "stay paused by daily_loss (the daily loss limit is reached, until the next session)." in told
+    assert "manual" not in told and "entries may go" not in told
 
 
 def test_a_confirm_is_for_its_own_command_and_for_30_s(web: Web) -> None:

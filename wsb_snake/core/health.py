@@ -27,7 +27,8 @@ class PositionFacts:
     """One position as the monitor last saw it.
 
     Prices in dollars per share, ``unrealised`` in dollars for the whole position, times aware UTC.
-    ``monitored`` says whether its exits are being watched.
+    ``trail_price`` is where the bid sells it once it trails, else None. ``day_end_at`` is when the end of
+    day sells it, None while that is not today. ``monitored`` says whether its exits are being watched.
     """
 
     position_id: str
@@ -44,7 +45,9 @@ class PositionFacts:
     unrealised: Decimal | None
     target_price: Decimal | None
     stop_price: Decimal | None
+    trail_price: Decimal | None
     time_exit_at: datetime | None
+    day_end_at: datetime | None
     opened_at: datetime
     monitored: bool
 
@@ -116,6 +119,15 @@ def verdict(facts: Facts) -> tuple[Status, tuple[str, ...]]:
     poor = _degraded(facts)
     status = Status.UNHEALTHY if bad else Status.DEGRADED if poor else Status.HEALTHY
     return status, (*bad, *poor)
+
+
+def due_by_now(facts: Facts) -> tuple[PositionFacts, ...]:
+    """What the end-of-day check sells at this moment; nothing while the market is shut."""
+    if not facts.market_open:
+        return ()
+    return tuple(
+        p for p in facts.positions if p.qty > 0 and p.day_end_at is not None and p.day_end_at <= facts.now
+    )
 
 
 def broker_stale(facts: Facts) -> bool:

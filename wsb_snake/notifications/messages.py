@@ -3,7 +3,7 @@
 Pure: ``alerts_for`` depends on nothing but the event. Every time is US/Eastern and says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -228,6 +228,13 @@ _PAUSES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 )
 
 _COUNTED: Mapping[str, str] = MappingProxyType({"alpaca": "Alpaca", "data": "market data"})
+
+
+def stays_paused(reasons: Iterable[str]) -> str:
+    """Pauses that the owner's resume does not lift, each with its cause and its end."""
+    unknown = ("it is set", "until its cause is gone")
+    told = ((reason, *_PAUSES.get(reason, unknown)[:2]) for reason in reasons)
+    return "; ".join(f"{reason} ({what}, {until})" for reason, what, until in told)
 
 
 def _paused(data: Data) -> Words:

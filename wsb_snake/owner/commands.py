@@ -4,16 +4,17 @@ A command checks its argument and hands it to the daemon's desk; it never calls 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from wsb_snake.core.health import Facts
+from wsb_snake.core.health import Facts, PositionFacts, due_by_now
 from wsb_snake.core.lanes import Promise
 from wsb_snake.core.occ import is_option, parse
 from wsb_snake.core.orders import Origin
 from wsb_snake.daemon_owner import CommandRefused
+from wsb_snake.notifications.messages import stays_paused
 from wsb_snake.owner.status import status_json, status_text
 from wsb_snake.owner.why import NothingKnown
 from wsb_snake.trading.owners_exits import RUNNER, SCALP
@@ -99,11 +100,13 @@ class Commands:
         if verb is Verb.DNE:
             return f"This tells the broker not to exercise {argument}; it cannot be taken back."
         if verb is Verb.EOD:
-            return "This looks at the end of day now, and sells what is due of what expires today."
+            due = _listed(due_by_now(facts))
+            sells = f"It sells what is due by now: {due}" if due else "Nothing is due to be sold by now"
+            return f"This runs the end-of-day check. {sells}."
         if verb is Verb.RESUME:
-            return "This ends your pause: new entries may go."
+            return _resumes([reason for reason, _ in facts.pause_reasons if reason != "manual"])
         today = None if facts.session is None else facts.session.day
-        hit = [
+        listed = _listed(
             position
             for position in facts.positions
             if position.qty > 0
@@ -112,8 +115,7 @@ class Commands:
                 or position.symbol in (argument or "").split()
                 or (argument == "0dte" and parse(position.symbol).expiry == today)
             )
-        ]
-        listed = ", ".join(f"{position.qty} × {position.symbol}" for position in hit)
+        )
         return f"This sells {listed}." if listed else "At present there is nothing to sell."
 
     def checked(self, verb: Verb, argument: str | None) -> str | None:
@@ -187,6 +189,17 @@ class Commands:
         kind = "contract" if is_option(name) else "ticker"
         held = f"held: {', '.join(symbols)}" if symbols else "nothing is held"
         raise CommandError(f"no position in the {kind} {name[:40]}; {held}")
+
+
+def _listed(positions: Iterable[PositionFacts]) -> str:
+    return ", ".join(f"{position.qty} × {position.symbol}" for position in positions)
+
+
+def _resumes(left: list[str]) -> str:
+    own = "This ends your own pause or halt, and no earlier flatten sells anything more by itself."
+    if left:
+        return f"{own} It lifts no other pause: entries stay paused by {stays_paused(left)}."
+    return f"{own} New entries may go."
 
 
 def _minutes(argument: str | None) -> str | None:

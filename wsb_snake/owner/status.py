@@ -224,7 +224,9 @@ def position_json(position: PositionFacts) -> Json:
         "unrealised": _maybe_text(position.unrealised),
         "target_price": _maybe_text(position.target_price),
         "stop_price": _maybe_text(position.stop_price),
+        "trail_price": _maybe_text(position.trail_price),
         "time_exit_et": _maybe_et(position.time_exit_at),
+        "day_end_et": _maybe_et(position.day_end_at),
         "opened_et": eastern_text(position.opened_at),
         "monitored": position.monitored,
     }

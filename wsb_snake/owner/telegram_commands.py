@@ -41,7 +41,7 @@ COMMANDS = (
     Command("version", "", "what runs, and since when"),
     Command("help", "", "this list"),
     Command("pause", "[minutes]", "no new entries for so long, or until /resume", Verb.PAUSE),
-    Command("resume", "", "entries may go again", Verb.RESUME),
+    Command("resume", "", "end your own pause or halt; it lifts no other pause", Verb.RESUME),
     Command("halt", "", "no new entries, also after a restart, at once", Verb.HALT),
     Command("cancel", "", "cancel working entries and foreign orders", Verb.CANCEL, True),
     Command("close", "<symbol or ticker>", "sell one position", Verb.CLOSE, True),

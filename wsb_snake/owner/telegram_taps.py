@@ -6,7 +6,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from wsb_snake.config import Settings
-from wsb_snake.core.health import Facts, PositionFacts
+from wsb_snake.core.health import Facts, PositionFacts, due_by_now
 from wsb_snake.core.occ import parse
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.notifications.chat import Button
@@ -106,7 +106,9 @@ def _hit(facts: Facts, question: Question) -> list[PositionFacts]:
     argument = question.argument or ""
     if question.verb is Verb.FLATTEN and argument == "all":
         return held
-    if question.verb in {Verb.FLATTEN, Verb.EOD}:
+    if question.verb is Verb.EOD:
+        return list(due_by_now(facts))
+    if question.verb is Verb.FLATTEN:
         return [position for position in held if parse(position.symbol).expiry == today]
     return [position for position in held if position.symbol in argument.split()]
 

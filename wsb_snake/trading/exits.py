@@ -95,14 +95,20 @@ def _stopped(position: Position, watch: Watch, quote: Quote) -> bool:
 
 
 def _trailed(position: Position, watch: Watch, quote: Quote) -> bool:
+    level = trail_price(position, watch)
+    return level is not None and quote.bid <= level
+
+
+def trail_price(position: Position, watch: Watch) -> Decimal | None:
+    """A bid at or below it (dollars per share) ends the trail; None while ``position`` does not trail."""
     plan = position.plan
     if plan.trail is None or watch.high_bid is None:
-        return False
+        return None
     started = position.half_sold
     if not started and position.qty == 1 and plan.half_at is not None:  # one contract cannot be halved
         start = position.price_at(plan.half_at)
         started = start is not None and watch.high_bid >= start
-    return started and quote.bid <= watch.high_bid * (1 - plan.trail)
+    return watch.high_bid * (1 - plan.trail) if started else None
 
 
 def _half_due(position: Position, quote: Quote) -> int:
