@@ -40,6 +40,10 @@ PAPER = PaperTradeRecord(
     plan="{}",
     net_r=1.9,
 )
+OLD_RUN = """
+    INSERT INTO eod_runs (session, ran_at, closing, detail)
+        VALUES ('2025-11-24', '2025-11-24T20:55:00.000000+00:00', 0, '')
+"""
 WEIGHTS = """
     INSERT INTO model_weights (feature, version, weight, trades, at, why) VALUES
         ('surge', 1, 0.350, 4, '2026-11-23T15:00:00.000000+00:00', ''),
@@ -79,6 +83,27 @@ def reported(database: Database, eod: EodState | None, day: date = TUESDAY) -> t
     assert dict(row.detail) == event.data
     (alert,) = alerts_for(event)
     return event.data, alert.text
+
+
+@pytest.mark.parametrize(("minute", "missed"), [(54, True), (56, False)])
+def test_a_first_evening_has_missed_no_eod(database: Database, minute: int, missed: bool) -> None:
+    began = datetime(2026, 11, 24, 20, minute, tzinfo=UTC)
+    database.transact(lambda conn: journal.append(conn, began, EventKind.STARTED, {})).result(10)
+    _, text = reported(database, None)
+    assert ("EOD close did NOT run; flat NOT proven." in text) is missed
+    later = "The daemon was first started at 15:56:00 ET, after the EOD time: no EOD close was due yet."
+    assert (later in text) is not missed
+
+
+def test_a_journal_whose_first_rows_are_gone_excuses_no_missing_eod(database: Database) -> None:
+    began = datetime(2026, 11, 24, 21, tzinfo=UTC)
+
+    def write(conn: sqlite3.Connection) -> None:
+        conn.execute(OLD_RUN)
+        journal.append(conn, began, EventKind.STARTED, {})
+
+    database.transact(write).result(10)
+    assert "EOD close did NOT run" in reported(database, None)[1]
 
 
 def test_a_day_with_trades_is_told_in_full(database: Database) -> None:

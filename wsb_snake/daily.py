@@ -10,7 +10,7 @@ from wsb_snake.core.events import EventKind
 from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.trades import Tally, Trade, bounds_of, rows, slippage, tallies, tally, trades
-from wsb_snake.db.values import instant_text, json_text, money_text
+from wsb_snake.db.values import instant, instant_text, json_text, money_text
 from wsb_snake.learning.paper_trades import missed
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, EodState
 
@@ -43,6 +43,7 @@ def daily_report(
             **_counted(day, total),
             **_closed(closed, total),
             **_eod(session, eod),
+            "first_started_et": _first_start_after(conn, session.close - EOD_BEFORE_CLOSE),
             "missed": [
                 {"engine": m.engine, "trades": m.trades, "wins": m.wins, "total_r": m.total_r}
                 for m in missed(conn, session.day)
@@ -135,6 +136,14 @@ def _eod(session: Session, eod: EodState | None) -> dict[str, object]:
         "eod_flat_proven": proven_at is not None,
         "eod_proven_et": None if proven_at is None else eastern_text(proven_at),
     }
+
+
+def _first_start_after(conn: sqlite3.Connection, eod_at: datetime) -> str | None:
+    """When the journal begins, if that is after ``eod_at`` and no EOD close ever ran: none was missed."""
+    if conn.execute("SELECT 1 FROM eod_runs LIMIT 1").fetchone():
+        return None
+    began = conn.execute("SELECT MIN(at) FROM events").fetchone()[0]
+    return None if began is None or instant(began) < eod_at else eastern_text(instant(began))
 
 
 def _following(session: Session) -> dict[str, object]:

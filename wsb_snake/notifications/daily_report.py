@@ -37,6 +37,9 @@ def _result(data: Data) -> str:
 
 
 def _eod(data: Data) -> str:
+    if data.get("first_started_et"):
+        at = et(data["first_started_et"])
+        return f"The daemon was first started at {at}, after the EOD time: no EOD close was due yet."
     ran = f"EOD close ran {et(data['eod_ran_et'])}" if data.get("eod_ran_et") else "EOD close did NOT run"
     if not data["eod_flat_proven"]:
         return f"{ran}; flat NOT proven."
