@@ -74,7 +74,27 @@ def test_the_plan_names_what_lost_and_what_was_held_back() -> None:
 def test_a_bad_day_raises_the_bar_of_the_next(losses: tuple[float, ...], raised: float) -> None:
     plan = next_plan(DayFacts(DAY, tuple(trade(loss) for loss in losses)))
     assert plan.raise_bar == raised
-    assert any("5 points higher: 2026-11-24 lost 3.0 R" in line for line in plan.battle_plan) is (raised > 0)
+    told = "5 points higher: the engines lost 3.0 R on 2026-11-24"
+    assert any(told in line for line in plan.battle_plan) is (raised > 0)
+
+
+@pytest.mark.parametrize(
+    ("engines", "by_hand", "raised"),
+    [(0, ["1.66"] * 3, 0.0), (3, [], BAR_STEP), (3, ["3.00"] * 3, BAR_STEP)],
+)
+def test_what_the_owner_bought_by_hand_is_told_and_moves_no_bar(
+    conn: sqlite3.Connection, engines: int, by_hand: list[str], raised: float
+) -> None:
+    """Neither do his losses raise it, nor his gains hide what the engines lost."""
+    for number in range(engines):
+        write_close(conn, Closed(f"e{number}", at(0, time(10, number)), "1.66", evidence={}))
+    for number, price in enumerate(by_hand):
+        write_close(conn, Closed(f"h{number}", at(0, time(11, number)), price, engine="adopted", setup=""))
+    consume(conn)
+    day = facts_of(conn, FIRST_DAY)
+    assert len(day.trades) == engines + len(by_hand)
+    assert lesson_of(day).text.startswith(f"{len(day.trades)} trades, ")
+    assert next_plan(day).raise_bar == raised
 
 
 def test_a_better_day_takes_the_raise_away_and_lessons_stay() -> None:

@@ -1,7 +1,8 @@
 """What a session taught, in sentences, and the plan for the next one.
 
-Pure but for ``facts_of``, which reads the day. The plan raises the bar after a bad day and does nothing
-else: it never lowers it, and knows neither stops nor limits.
+Pure but for ``facts_of``, which reads the day. The plan raises the bar after a bad day of the engines and
+does nothing else: it never lowers it, and knows neither stops nor limits. What the owner bought by hand is
+told and moves no bar.
 """
 
 import math
@@ -18,9 +19,10 @@ from wsb_snake.db.values import instant_text
 from wsb_snake.learning import session_learnings
 from wsb_snake.learning.paper_trades import Missed, missed
 from wsb_snake.learning.session_learnings import Lesson, SessionLearnings, with_lesson
+from wsb_snake.learning.time_learning import BY_HAND
 
 BAD_DAY_R = -3.0
-"""A day that lost so many risks, after fees, raises the bar of the next session by BAR_STEP points."""
+"""A day on which the engines lost so many risks, after fees, raises the next one's bar by BAR_STEP points."""
 
 BAR_STEP = 5.0
 MOST_REASONS = 3
@@ -88,11 +90,13 @@ def lesson_of(day: DayFacts) -> Lesson:
 
 def next_plan(day: DayFacts) -> SessionLearnings:
     """The plan for the session after ``day``, without lessons."""
-    lost = _sum_r(day.trades)
+    lost = _sum_r(tuple(trade for trade in day.trades if trade.engine != BY_HAND))
     raise_bar = BAR_STEP if lost <= BAD_DAY_R else 0.0
     plan = []
     if raise_bar:
-        plan.append(f"The bar is {raise_bar:g} points higher: {day.session} lost {-lost:.1f} R.")
+        plan.append(
+            f"The bar is {raise_bar:g} points higher: the engines lost {-lost:.1f} R on {day.session}."
+        )
     plan += [
         f"Watch {name}: {result:+.1f} R on {day.session}."
         for result, name in _by_setup(day.trades)
