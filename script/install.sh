@@ -5,7 +5,7 @@
 #   sudo script/install.sh               install, or upgrade from this checkout
 #   sudo script/install.sh --rollback    back to the version before
 #   sudo script/install.sh --uninstall   remove the service; settings, data and backups stay
-#   sudo script/install.sh --uninstall --purge    and these as well
+#   sudo script/install.sh --uninstall --purge    and these as well, and the account if this made it
 #
 #   --yes       do not ask, also while the market is open
 #   --root DIR  into DIR as if it were /; accounts and systemd are touched only by DIR's own tools
@@ -13,11 +13,14 @@
 # An upgrade builds the new version beside the old one, then stops, backs up, starts (the start migrates
 # the database) and waits until the daemon says that it works and has done so for 20 s. Where it does not, the old version comes
 # back, with the backup when the database had been migrated.
-# What you have disabled is upgraded and not started.
+# What you have disabled is upgraded and not started. A version whose Python is gone, as after an upgrade of
+# the distribution, is built anew like another version.
 #
 # Exit codes: 0 done, 1 failed (the old version runs, if there was one, or the text says so), 2 not started.
 set -euo pipefail
 unset CDPATH
+called_in=$PWD
+[[ ${PYTHON:-} != */* ]] || PYTHON=$(realpath -s -- "$PYTHON")
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 umask 022
 
@@ -37,11 +40,11 @@ fail() { say "$*" >&2; exit 1; }
 while (($#)); do
     case $1 in
         --yes) ask=no ;;
-        --root) root=$(realpath -- "${2:?--root needs a directory}"); shift ;;
+        --root) root=$(cd -- "$called_in" && realpath -- "${2:?--root needs a directory}"); shift ;;
         --uninstall) task=uninstall ;;
         --purge) purge=yes ;;
         --rollback) task=rollback ;;
-        -h | --help) sed -n '2,/^set -euo/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,/^set -euo/{/^#/s/^# \{0,1\}//p}' "script/${BASH_SOURCE[0]##*/}"; exit 0 ;;
         *) refuse "unknown option $1; see script/install.sh --help" ;;
     esac
     shift
@@ -49,6 +52,7 @@ done
 [[ $purge == no || $task == uninstall ]] || refuse "--purge goes with --uninstall"
 
 home=$root/opt/$name settings=$root/etc/$name/$name.env
+account_made=${settings%/*}/account-made # the account is ours to remove
 data=$root/var/lib/$name backups=$root/var/backups/$name
 system=$root/etc/systemd/system tmpfiles=$root/etc/tmpfiles.d/$name.conf command=$root/usr/local/bin/$name
 
@@ -101,10 +105,15 @@ check_hours() {
     confirm "Go on?"
 }
 
+has_account() {
+    if [[ -z $root ]]; then getent passwd "$name" >/dev/null; else grep -qs "^$name:" "$root/etc/passwd"; fi
+}
+
 make_account() {
-    if [[ -n $root ]] || ! getent passwd "$name" >/dev/null; then
+    if ! has_account; then
         machine useradd --system --user-group --home-dir /var/lib/$name --no-create-home \
             --shell /usr/sbin/nologin "$name"
+        touch -- "$account_made"
     fi
 }
 
@@ -124,15 +133,21 @@ make_places() {
     owned root:root "$settings"
 }
 
+# Whether release ``$1`` finds its Python and its libraries.
+can_run() { "$home/$1/.venv/bin/python" -c 'import pip, pydantic' >/dev/null 2>&1; }
+
 # Copies this checkout and gives it its libraries, all beside what runs. Sets ``release``.
 make_release() {
-    local have=() part print
+    local have=() part print tries=1
     for part in "${parts[@]}"; do
         [[ ! -e $part ]] || have+=("$part")
     done
     print=$(find "${have[@]}" -type f -not -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z |
         xargs -0 sha256sum | sha256sum)
     release=releases/${print:0:12}
+    while [[ -e $home/$release/complete ]] && ! can_run "$release"; do # may still be open in a daemon
+        release=releases/${print:0:12}-$((++tries))
+    done
     if [[ ! -e $home/$release/complete ]]; then
         rm -rf -- "${home:?}/$release"
         mkdir -p -- "$home/$release"
@@ -209,6 +224,7 @@ change_to() {
     came_from=$(release_of current) version='' backup='' starts=$2
     trap come_back EXIT
     stop
+    can_run "$came_from" || point current "$1" # so that there is a program that can back up
     # A program that is broken cannot back up; the way back to the older one must not hang on that.
     if [[ -e $data/wsb_snake.db && ($task == install || $starts == yes) ]]; then
         version=$(database_version)
@@ -231,6 +247,8 @@ come_back() {
     trap '' HUP INT TERM # a terminal that is gone, or an impatient owner, does not break this off
     trap - EXIT
     set +e
+    can_run "$came_from" || fail "the version before cannot run any more: its Python or a library is gone;" \
+        "journalctl -u $name; close what is open by: $name flatten --direct"
     say "going back to ${came_from#releases/}"
     stop
     if [[ -n $backup && $(database_version) != "$version" ]]; then
@@ -263,6 +281,7 @@ clear_out() { # releases that are neither current nor previous
 has_keys() { grep -Eq '^ *(export +)?ALPACA_API_KEY *= *["'\'']?[^"'\'' ]' "$settings"; }
 
 install_it() {
+    mkdir -p -- "${settings%/*}"
     make_account
     make_places
     make_release
@@ -308,6 +327,7 @@ roll_back() {
     local old
     old=$(release_of previous)
     [[ -n $old && -e $home/$old/complete ]] || refuse "there is no version to go back to"
+    can_run "$old" || refuse "the version before cannot run any more: its Python or a library is gone"
     check_hours
     if running; then
         change_to "$old" yes
@@ -324,8 +344,12 @@ uninstall() {
     machine systemctl daemon-reload
     rm -rf -- "$home"
     if [[ $purge == yes ]]; then
+        if [[ -e $account_made ]]; then
+            machine userdel "$name" || true
+        elif has_account; then
+            say "the account $name stays: it was there before the installation"
+        fi
         rm -rf -- "${settings%/*}" "$data" "$backups"
-        machine userdel "$name" || true
         say "removed, with settings, data and backups"
     else
         say "removed; $settings, $data and $backups stay (--purge removes them)"

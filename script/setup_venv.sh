@@ -3,6 +3,7 @@
 # usage: script/setup_venv.sh run|dev
 set -euo pipefail
 unset CDPATH
+[[ ${PYTHON:-} != */* ]] || PYTHON=$(realpath -s -- "$PYTHON")
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 kind=${1:?usage: script/setup_venv.sh run|dev}

@@ -14,7 +14,7 @@ PYTHON = """#!/bin/bash
 case "$*" in
     *"import venv"* | *"import pip"* | *"sys.version_info"*) exit 0 ;;
     "-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; exit 0 ;;
-    "-m pip"*) exit 0 ;;
+    "-m pip"*) test ! -e {root}/notes/pip-fails; exit ;;
     "-m compileall"*) exit 0 ;;
 esac
 exec {real} "$@"
@@ -45,6 +45,12 @@ case "$*" in
     "stop "*wsb-snake.service) rm -f $notes/runs; exit ;;
     "disable "*) rm -f $notes/runs $notes/enabled; exit ;;
 esac
+"""
+
+USERADD = """#!/bin/bash
+echo "useradd $*" >>{root}/notes/calls
+mkdir -p {root}/etc
+echo "${{@: -1}}:x:990:990::/var/lib/wsb-snake:/usr/sbin/nologin" >>{root}/etc/passwd
 """
 
 NOTER = """#!/bin/bash
@@ -83,11 +89,16 @@ class Staging:
     root: Path
     bin: Path
 
-    def install(self, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+    def install(
+        self, *arguments: str, answer: str = "", cwd: str | Path = "/", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Called in ``cwd``, where that is given by relative paths."""
+        paths = [self.checkout / "script" / "install.sh", self.root]
+        script, root = paths if cwd == "/" else [os.path.relpath(path, cwd) for path in paths]
         return subprocess.run(
-            [self.checkout / "script" / "install.sh", "--root", self.root, *arguments],
-            env={"PATH": f"{self.bin}:/usr/bin:/bin", "TZ": "Pacific/Auckland"},
-            cwd="/",
+            [script, "--root", root, *arguments],
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", "TZ": "Pacific/Auckland", **environment},
+            cwd=cwd,
             input=answer,
             capture_output=True,
             text=True,
@@ -128,6 +139,12 @@ class Staging:
         notes.unlink(missing_ok=True)
         return told
 
+    def lose_python(self) -> None:
+        """What is installed has no interpreter any more, as after an upgrade of the distribution."""
+        for file in (self.root / "opt/wsb-snake/releases").glob("*/.venv/bin/python"):
+            file.unlink()
+            file.symlink_to("/usr/bin/python3.of-before")
+
     def runs(self) -> bool:
         return (self.root / "notes/runs").exists()
 
@@ -166,7 +183,8 @@ def stage(folder: Path) -> Staging:
     facts = {"root": made.root, "real": sys.executable}
     made.put_tool(made.bin / "python3", PYTHON.format(**facts))
     made.put_tool(made.root / "usr/bin/systemctl", SYSTEMCTL.format(**facts))
-    for tool in ("useradd", "userdel", "systemd-tmpfiles"):
+    made.put_tool(made.root / "usr/bin/useradd", USERADD.format(**facts))
+    for tool in ("userdel", "systemd-tmpfiles"):
         made.put_tool(made.root / "usr/bin" / tool, NOTER.format(**facts))
     made.put_tool(made.root / "usr/bin/wsb-snake", PROGRAM.format(**facts))
     made.put_tool(made.bin / "sleep", "#!/bin/bash\n")

@@ -285,6 +285,74 @@ def test_a_purge_removes_everything_once_confirmed(running: Staging, sure: bool)
     assert running.runs() is not sure
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_purge_leaves_an_account_that_was_there_before(machine: Staging, ours: bool) -> None:
+    if not ours:
+        machine.put_tool(machine.root / "etc/passwd", "wsb-snake:x:990:990::/srv/mine:/bin/bash\n")
+    for arguments in ((), (), ("--uninstall",), ()):
+        assert machine.install(*arguments).returncode == 0
+    assert len([call for call in machine.calls() if call.startswith("useradd ")]) == ours
+    done = machine.install("--uninstall", "--purge", "--yes")
+    assert done.returncode == 0
+    assert ("userdel wsb-snake" in words(machine.calls())) is ours
+    assert ("the account wsb-snake stays" in done.stdout) is not ours
+
+
+@pytest.mark.parametrize("state", ["runs", "stands"])
+def test_run_again_it_mends_a_version_whose_python_is_gone(running: Staging, state: str) -> None:
+    if state == "stands":
+        running.stands(enabled=True)
+    running.lose_python()
+    lost = running.in_("current")
+    done = running.install()
+    assert (done.returncode, running.runs()) == (0, True), done.stderr
+    mended = running.in_("current")
+    assert mended != lost and (mended / ".venv/bin/python").exists()
+    calls = running.calls()
+    assert f"wsb-snake backup [{mended.name}]" in calls, "the other program can no longer"
+    assert f"systemctl start wsb-snake.service [{mended.name}]" in calls
+    again = running.install()
+    assert "runs already" in again.stdout and running.in_("current") == mended
+    back = running.install("--rollback")
+    assert back.returncode == 2 and "cannot run any more" in back.stderr and running.runs()
+
+
+def test_there_is_no_way_back_to_a_version_whose_python_is_gone(running: Staging) -> None:
+    running.lose_python()
+    running.change("broken")
+    done = running.install()
+    assert done.returncode == 1 and "cannot run any more" in done.stderr
+    new = running.in_("current")
+    assert (new / "wsb_snake/broken").exists(), "its commands work"
+    (running.checkout / "wsb_snake/broken").unlink()
+    assert running.install().returncode == 0
+    assert running.in_("current") != new and running.runs()
+
+
+def test_what_broke_off_half_way_is_done_anew(running: Staging) -> None:
+    old = running.in_("current")
+    running.change("new")
+    fails = running.root / "notes/pip-fails"
+    fails.touch()
+    assert running.install().returncode != 0
+    assert running.in_("current") == old and running.runs()
+    fails.unlink()
+    assert running.install().returncode == 0
+    assert running.in_("current") != old and running.runs()
+
+
+def test_relative_paths_are_those_of_whoever_calls(machine: Staging) -> None:
+    machine.put_tool(machine.root.parent / "tools/python", (machine.bin / "python3").read_text())
+    machine.put_tool(machine.bin / "python3", "#!/bin/bash\nexit 1\n")
+    done = machine.install(cwd=machine.root.parent / "tools", PYTHON="./python")
+    assert done.returncode == 0, done.stderr
+    used = machine.in_("current") / ".venv/bin/python"
+    assert used.read_bytes() == (machine.root.parent / "tools/python").read_bytes()
+    assert not (machine.checkout / "root").exists()
+    told = machine.install("--help", cwd=machine.root.parent / "tools")
+    assert told.returncode == 0 and "--uninstall" in told.stdout
+
+
 @pytest.mark.parametrize("wrong", [("--purge",), ("--what",)])
 def test_what_it_does_not_understand_changes_nothing(machine: Staging, wrong: tuple[str, ...]) -> None:
     done = machine.install(*wrong)
