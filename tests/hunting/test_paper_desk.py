@@ -159,6 +159,8 @@ def test_those_without_an_end_of_their_own_leave_room(desk: PaperDesk) -> None:
     assert taken == [True] * MOST_OPEN_ENDED + [False]
     assert desk.offer(intent(WEEKLY.replace("50", "70"), SCALP, "timed"), "paused", NOW)
     assert desk.offer(intent(SPY, ExitPlan(stop=Decimal("0.15")), "today"), "paused", NOW)
+    other = intent(weeklies[-1], RUNNER, "other")  # another engine has places of its own
+    assert desk.offer(replace(other, signal=replace(other.signal, engine="other")), "paused", NOW)
 
 
 def later(days: int) -> tuple[datetime, Session]:

@@ -24,8 +24,8 @@ from wsb_snake.trading.positions import Position, Watch
 MOST = 30
 """Followed at the same time: their quotes are asked for together."""
 
-MOST_OPEN_ENDED = 8
-"""Of those, so many that neither a time nor this day's end closes: they leave room for the others."""
+MOST_OPEN_ENDED = 4
+"""Of those of one engine, so many that neither a time nor this day's end closes: the others have room."""
 
 PATIENCE = timedelta(days=7)
 """Then its time is over for whatever has met no other end: five sessions tell enough."""
@@ -76,7 +76,8 @@ class PaperDesk:
         followed, day, made = list(self._followed.values()), eastern_date(now), _follow(trade)
         if any((f.trade.engine, f.trade.symbol) == (trade.engine, trade.symbol) for f in followed):
             return False
-        if made.open_ended(day) and sum(f.open_ended(day) for f in followed) >= MOST_OPEN_ENDED:
+        lasting = sum(f.trade.engine == trade.engine and f.open_ended(day) for f in followed)
+        if made.open_ended(day) and lasting >= MOST_OPEN_ENDED:
             return False
         self._known |= {trade.paper_id}
         self._followed[trade.paper_id] = made
