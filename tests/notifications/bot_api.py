@@ -15,7 +15,6 @@ OK = "ok"
 OK_WITHOUT_MESSAGE = "ok without message"  # taken, but the answer is not what the library expects
 THROTTLE = "429"
 MALFORMED = "400"
-NO_CHAT = "400 chat not found"
 BAD_TOKEN = "401"
 BLOCKED = "403"
 HTML_502 = "502"
@@ -28,10 +27,17 @@ HANG = "hang"  # the answer never comes; the message is not taken
 TAKEN_THEN_HANG = "taken, hang"
 TAKEN_THEN_RESET = "taken, reset"
 
+
+def bad_request(words: str) -> str:
+    """A behaviour: 400, and nothing is taken."""
+    return f"400 Bad Request: {words}"
+
+
+NO_CHAT = bad_request("chat not found")
+
 _ERRORS: dict[str, tuple[int, dict[str, object]]] = {
     THROTTLE: (429, {"description": "Too Many Requests", "parameters": {"retry_after": 7}}),
     MALFORMED: (400, {"description": "Bad Request: message is too long"}),
-    NO_CHAT: (400, {"description": "Bad Request: chat not found"}),
     BAD_TOKEN: (401, {"description": "Unauthorized"}),
     BLOCKED: (403, {"description": "Forbidden: bot was blocked by the user"}),
 }
@@ -93,6 +99,9 @@ def _handler(api: BotApi) -> type[BaseHTTPRequestHandler]:
                 self.reply(_PAGES[act], f"<html>bad gateway for {self.path}</html>")
             elif act in {GATEWAY_JSON, GATEWAY_TEXT}:
                 self.reply(403, '{"message": "Forbidden"}' if act == GATEWAY_JSON else '"Forbidden"')
+            elif act.startswith(bad_request("")):
+                words = act.removeprefix(bad_request(""))
+                self.reply(400, json.dumps({"ok": False, "error_code": 400, "description": words}))
             elif act in _ERRORS:
                 code, body = _ERRORS[act]
                 self.reply(code, json.dumps({"ok": False, "error_code": code, **body}))

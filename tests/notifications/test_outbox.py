@@ -464,7 +464,8 @@ def test_an_outage_of_telegram_loses_nothing(database: Database, clock: VirtualC
                 bot_api.HTML_502,
                 bot_api.OK,  # 2, after three answers that were lost or errors
                 bot_api.THROTTLE,
-                bot_api.OK,  # 3
+                bot_api.bad_request("not enough rights to send text messages to the chat"),
+                bot_api.OK,  # 3, once it may
                 bot_api.TAKEN_THEN_HANG,  # 4, answer lost
                 bot_api.OK,  # 4 again
                 bot_api.TAKEN_THEN_RESET,  # 5, answer lost

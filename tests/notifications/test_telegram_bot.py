@@ -70,6 +70,34 @@ def test_each_answer_is_sorted_by_what_to_do_next(
     assert api.texts[-1] == "y"
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("message text is empty", ChatRefused),
+        ("MESSAGE_TOO_LONG", ChatRefused),
+        ("strings must be encoded in UTF-8", ChatRefused),
+        ("can't parse entities: unsupported start tag", ChatRefused),
+        ("not enough rights to send text messages to the chat", ChatFatal),
+        ("have no rights to send a message", ChatFatal),
+        ("need administrator rights in the channel chat", ChatFatal),
+        ("CHAT_WRITE_FORBIDDEN", ChatFatal),
+        ("CHAT_RESTRICTED", ChatFatal),
+        ("TOPIC_CLOSED", ChatFatal),
+        ("PEER_ID_INVALID", ChatFatal),
+        ("chat_id is empty", ChatFatal),
+        ("something that nobody has seen yet", ChatFatal),
+    ],
+)
+def test_of_what_telegram_says_with_400_only_what_is_about_the_text_costs_the_text(
+    api: BotApi, chat: TelegramChat, words: str, error: type[ChatError]
+) -> None:
+    api.plan.append(bot_api.bad_request(words))
+    with pytest.raises(ChatError) as caught:
+        chat.send("x", silent=False)
+    assert type(caught.value) is error
+    assert ("what the bot may do in that chat" in str(caught.value)) is (error is ChatFatal)
+
+
 def test_throttling_tells_how_long(api: BotApi, chat: TelegramChat) -> None:
     api.plan.append(bot_api.THROTTLE)
     with pytest.raises(ChatRetryAfter) as caught:

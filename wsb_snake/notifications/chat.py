@@ -6,7 +6,8 @@ ChatError
 │   └── ChatConflict     somebody else takes what people type to this bot
 ├── ChatUncertain    it may have been delivered: try again, and mark the repeat
 ├── ChatRefused      this text will never be taken: leave it, go on with the next
-└── ChatFatal        token or chat is wrong: nothing is taken until that is mended, try again in minutes
+└── ChatFatal        token, chat or the bot's rights in it are wrong: nothing is taken until that is mended,
+                     try again in minutes
 """
 
 from dataclasses import dataclass

@@ -50,7 +50,13 @@ MEDIA_S = 15.0
 T = TypeVar("T")
 
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_NO_CHAT = ("chat not found", "chat_id is empty")  # Telegram says these with 400 too
+_OF_THIS_TEXT = (
+    *("too long", "too_long", "text is empty", "message_empty", "non-empty"),
+    *("utf-8", "can't parse", "entities", "entity_bounds"),
+    *("message to edit", "message can't be edited", "message is not modified", "query is too old"),
+)
+"""What Telegram says with 400 of one text or message. Its other words with 400 are of the chat, of what the
+bot may do there, or unknown: the next text would fare the same."""
 
 
 class _NotTelegram(NetworkError):
@@ -210,10 +216,12 @@ class TelegramChat:
             return ChatFatal(f"Telegram refuses the bot token, check TELEGRAM_BOT_TOKEN ({text})")
         if isinstance(error, Conflict):
             return ChatConflict(f"another program or a webhook takes this bot's messages: end it ({text})")
-        if isinstance(error, Forbidden | ChatMigrated) or any(words in text.lower() for words in _NO_CHAT):
-            return ChatFatal(f"Telegram refuses this chat, check TELEGRAM_CHAT_ID ({text})")
-        if isinstance(error, BadRequest):
+        if isinstance(error, BadRequest) and any(words in text.lower() for words in _OF_THIS_TEXT):
             return ChatRefused(f"Telegram refuses this text ({text})")
+        if isinstance(error, BadRequest | Forbidden | ChatMigrated):
+            return ChatFatal(
+                f"Telegram refuses, check TELEGRAM_CHAT_ID and what the bot may do in that chat ({text})"
+            )
         if isinstance(error, _NotTelegram):
             return ChatUnavailable(f"something between here and Telegram refuses ({self._clean(str(error))})")
         if isinstance(error.__cause__, _NEVER_LEFT):
