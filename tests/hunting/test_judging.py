@@ -1,7 +1,9 @@
 """What becomes of a signal: traded, or not and why; and what of it is kept."""
 
 import json
+import math
 import sqlite3
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,11 @@ def seen(w: World, *signals: Signal, engine: Scripted | None = None) -> list[dic
     w.run(30)
     rows = [w.rows(f"SELECT * FROM signals WHERE signal_id = '{each.signal_id}'")[0] for each in signals]
     return [{**row, "evidence": json.loads(row["evidence"])} for row in rows]
+
+
+def of_four(w: World) -> list[Signal]:
+    """Good signals of four names, the best first."""
+    return [signal(w, 90 - n, name) for n, name in enumerate(("SPY", "QQQ", "IWM", "AAPL"))]
 
 
 def test_a_traded_signal_keeps_what_was_seen_picked_and_allowed(tmp_path: Path) -> None:
@@ -175,21 +182,66 @@ def test_a_pass_stops_asking_for_chains_that_are_slow(
         host(w, engine)
         asked: list[str] = []
 
-        def hangs(ticker: str, *_: Any) -> None:
+        def slow(ticker: str, *_: Any) -> tuple[()]:
             asked.append(ticker)
             w.hub.sleep(6)
-            raise DataUnavailable("no answer")
+            return ()
 
-        monkeypatch.setattr(w.daemon.world.market, "chain", hangs)
-        names = ("SPY", "QQQ", "IWM", "AAPL")
-        signals = [signal(w, 90 - n, name) for n, name in enumerate(names)]
-        rows = seen(w, *signals, engine=engine)
+        monkeypatch.setattr(w.daemon.world.market, "chain", slow)
+        rows = seen(w, *of_four(w), engine=engine)
         assert asked == ["SPY", "QQQ"]
-        assert [row["reason"] for row in rows] == ["no chain: no answer"] * 2 + [
+        assert all(not row["reason"].startswith("not asked") for row in rows[:2])
+        assert [row["reason"] for row in rows[2:]] == [
             "not asked for a contract: the chains before it took 12 s"
         ] * 2
-        (row,) = seen(w, signal(w), engine=engine)  # the next pass asks again
-        assert row["reason"] == "no chain: no answer"
+        seen(w, signal(w), engine=engine)  # the next pass asks again
+        assert asked == ["SPY", "QQQ", "SPY"]
+
+
+def test_a_pass_stops_asking_after_the_first_chain_that_does_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        asked: list[str] = []
+
+        def broken(ticker: str, *_: Any) -> None:
+            asked.append(ticker)
+            raise DataUnavailable("503")
+
+        monkeypatch.setattr(w.daemon.world.market, "chain", broken)
+        rows = seen(w, *of_four(w), signal(w, 60, "XYZ"), engine=engine)  # the last one for paper only
+        assert asked == ["SPY"]
+        assert [row["reason"] for row in rows] == [
+            "no chain: 503",
+            *["not asked for a contract: the chain of SPY did not come"] * 3,
+            "confidence 60 is too low",
+        ]
+        seen(w, signal(w), engine=engine)  # the next pass asks again
+        assert asked == ["SPY", "SPY"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({"evidence": (("volume_ratio", math.inf), ("base_points", 60.0))}, "volume_ratio"),
+        ({"confidence": math.nan}, "confidence"),
+        ({"price": math.inf}, "price"),
+    ],
+)
+def test_a_signal_with_a_figure_that_is_no_number_is_refused_and_says_so(
+    tmp_path: Path, changes: dict[str, Any], column: str
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        made = replace(signal(w, 90), **changes)
+        (row,) = seen(w, made)
+        assert (row["verdict"], row["reason"]) == ("watched", f"no finite number: {column}")
+        assert row["evidence"][column] in {"inf", "nan"}
+        assert w.events("signal")[-1]["reason"] == row["reason"]
+        assert w.own("buy") == [] and w.rows("SELECT * FROM paper_trades") == []
+        (after,) = seen(w, signal(w))  # and nothing is held up
+        assert after["verdict"] == "executed"
 
 
 def test_past_the_cut_off_nothing_is_entered_and_why_is_kept(tmp_path: Path) -> None:

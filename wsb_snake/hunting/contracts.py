@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from wsb_snake.collectors.market_data import DataError, MarketData
+from wsb_snake.collectors.market_data import DataError, DataUnavailable, MarketData
 from wsb_snake.config import Settings
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.signals import Signal, TradeIntent
@@ -34,13 +34,20 @@ class Contracts:
         self._settings = settings
         self._market = market
         self._waited_s = 0.0  # for the chains of this pass
+        self._failed = ""  # the name whose chain did not come in this pass
 
     def begin(self) -> None:
         """A pass begins."""
         self._waited_s = 0.0
+        self._failed = ""
 
     def intent(self, desk: Desk, signal: Signal, session: Session) -> TradeIntent | NoContract:
-        """What to buy for ``signal``, or why there is nothing."""
+        """What to buy for ``signal``, or why there is nothing.
+
+        After the first chain that does not come the vendor is in trouble: the pass asks for no other.
+        """
+        if self._failed:
+            return NoContract(f"not asked for a contract: the chain of {self._failed} did not come")
         if self._waited_s >= CHAINS_S:
             return NoContract(f"not asked for a contract: the chains before it took {self._waited_s:.0f} s")
         engine = signal.engine
@@ -50,6 +57,8 @@ class Contracts:
         try:
             rows = self._market.chain(signal.ticker, wanted.first, wanted.last, low, high)
         except DataError as error:
+            if isinstance(error, DataUnavailable):
+                self._failed = signal.ticker
             return NoContract(f"no chain: {error}")
         finally:
             self._waited_s += desk.clock.monotonic() - began

@@ -1,8 +1,9 @@
 """What becomes of one signal: raised or lowered by what was learnt, traded or not, and saved with why."""
 
+import math
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -107,9 +108,15 @@ class Judge:
         """Trade it if it may be; save it with the verdict in any case.
 
         One that has a position was traded before a crash of which the engine knows nothing: it stays so.
+        One with a figure that is no finite number goes no further: no row could hold what came of it.
         """
         positions = self._executor.desk.book.view.positions
         if any(position.signal_id == signal.signal_id for position in positions):
+            return
+        odd = _not_finite(signal)
+        if odd:
+            refused = Verdict(Word.WATCHED, f"no finite number: {', '.join(odd)}", None, {})
+            self._database.transact(self._row(strategy, _finite(signal), refused, odd))
             return
         now = self._executor.desk.now()
         bar = strategy.execute_bar(signal, now, view.session) + self.bar_raised
@@ -220,6 +227,20 @@ class Judge:
             conn.execute(_MEMORY, row)
 
         return write
+
+
+def _not_finite(signal: Signal) -> dict[str, str]:
+    """Its figures that are infinite or no number, as text by name."""
+    figures = (("confidence", signal.confidence), ("price", signal.price), *signal.evidence)
+    return {name: str(value) for name, value in figures if not math.isfinite(value)}
+
+
+def _finite(signal: Signal) -> Signal:
+    """``signal`` with 0 for a confidence or a price that is not finite: the columns hold numbers only."""
+    confidence, price = (
+        value if math.isfinite(value) else 0.0 for value in (signal.confidence, signal.price)
+    )
+    return replace(signal, confidence=confidence, price=price)
 
 
 def _said(intent: TradeIntent, word: str) -> dict[str, object]:
