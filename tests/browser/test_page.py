@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,6 +117,18 @@ def test_a_position_by_other_rules_says_so(browser: "Browser", serve: Serve) -> 
         assert "no fixed stop or target" in seen.text(".pos")
         assert seen.page.locator(".pos .track").is_hidden()
         assert seen.text(".pos .pnl") == "−$16.00"
+
+
+def test_a_trail_is_shown_with_its_level(browser: "Browser", serve: Serve) -> None:
+    (one,) = books.holding(1)
+    runner = replace(
+        one, stop_price=None, target_price=None, trail_price=Decimal("0.90"), bid=Decimal("1.00")
+    )
+    site = serve(facts=books.day(positions=(runner,)))
+    with window(browser, site) as seen:
+        seen.open()
+        assert "trail 0.90 (−10.0 %)" in seen.text(".pos .ends")
+        assert "no fixed stop" not in seen.text(".pos")
 
 
 def test_a_daemon_that_is_gone_is_told_and_comes_back(browser: "Browser", serve: Serve) -> None:

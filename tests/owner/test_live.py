@@ -79,6 +79,12 @@ def test_distances_are_of_the_price_that_the_rule_looks_at() -> None:
     assert (told["label"], told["expires_today"]) == ("SPY 600 call 23 Nov", True)
 
 
+def test_a_trail_has_its_level_and_its_distance_of_the_bid() -> None:
+    assert (only()["trail_price"], only()["to_trail_pct"]) == (None, None)
+    told = only(trail_price=Decimal("1.17"))
+    assert (told["trail_price"], told["to_trail_pct"]) == ("1.17", -10.0)
+
+
 def test_what_is_not_known_has_no_distance_and_the_track_ends() -> None:
     blind = only(bid=None, ask=None, mid=None)
     assert [blind[name] for name in ("pnl_pct", "to_target_pct", "to_stop_pct", "place")] == [None] * 4

@@ -14,7 +14,8 @@ from wsb_snake.config import Settings
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.owner import ledger
 from wsb_snake.owner import telegram_texts as texts
-from wsb_snake.owner.ledger import DayRow
+from wsb_snake.owner.ledger import DayRow, OrderRow
+from wsb_snake.owner.status import status_text
 
 
 def test_no_setting_shows_a_secret() -> None:
@@ -53,6 +54,25 @@ def test_a_position_without_a_quote_or_a_plan_is_told_too() -> None:
     assert "bid -, ask -" in text and "P&L - (no quote)" in text and "target none, stop none" in text
     unwatched = texts.positions(facts(positions=(replace(bare, monitored=False),)))
     assert unwatched.endswith("open NOT WATCHED")
+
+
+def test_a_position_that_trails_tells_its_level() -> None:
+    assert "trails" not in texts.position(facts(positions=(position(),)), CALL)
+    trailing = facts(positions=(position(trail_price=Decimal("1.17"), stop_price=None),))
+    assert "trails: sold at a bid of 1.17 (-10.0% away)" in texts.position(trailing, CALL)
+    assert "  trail 1.17  " in status_text(trailing)
+    both = facts(positions=(position(trail_price=Decimal("1.17")),))
+    assert "  1.06, trail 1.17  " in status_text(both)
+
+
+def test_an_order_has_the_name_by_which_the_broker_knows_it() -> None:
+    def told(broker_id: str | None) -> str:
+        limit, made = Decimal("1.01"), datetime(2026, 11, 23, 15, tzinfo=UTC)
+        rest = (limit, "accepted", "", made, 0, None, "")
+        return texts.orders([OrderRow("wsb-1", broker_id, "p", "entry", CALL, "buy", "limit", 2, *rest)])
+
+    assert told("61e69015-8549-4bfd-b9c3-01e75843f47d").endswith("accepted, 0 filled [id 61e69015]")
+    assert told(None).endswith("accepted, 0 filled [wsb-1]")
 
 
 def test_weeks_are_summed_from_monday_to_sunday() -> None:

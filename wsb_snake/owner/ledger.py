@@ -78,9 +78,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """One of our orders. Prices are dollars per share; ``purpose`` is ``entry`` or ``exit``."""
+    """One of our orders. Prices are dollars per share; ``purpose`` is ``entry`` or ``exit``; ``broker_id`` is
+    None while the broker has not told its own name for it."""
 
     client_order_id: str
+    broker_id: str | None
     position_id: str
     purpose: str
     symbol: str
@@ -181,6 +183,7 @@ def orders(
     return tuple(
         OrderRow(
             client_order_id=row["client_order_id"],
+            broker_id=row["broker_id"],
             position_id=row["position_id"],
             purpose=row["purpose"],
             symbol=row["symbol"],

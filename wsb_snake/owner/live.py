@@ -136,7 +136,8 @@ def _names(position: PositionFacts, today: date) -> Json:
 
 
 def _distances(position: PositionFacts) -> Json:
-    """In percent: the result, how far the bid is from the target, how far the mid may fall to the stop.
+    """In percent: the result, how far the bid is from the target, how far the mid may fall to the stop,
+    and the bid to where the trail ends.
 
     ``place`` is where the mid lies between stop (0) and target (1), ``entry_place`` the entry likewise.
     """
@@ -146,6 +147,7 @@ def _distances(position: PositionFacts) -> Json:
         "pnl_pct": _percent(entry, mid),
         "to_target_pct": _percent(bid, target),
         "to_stop_pct": _percent(mid, stop),
+        "to_trail_pct": _percent(bid, position.trail_price),
         "place": _place(mid, stop, target),
         "entry_place": _place(entry, stop, target),
     }

@@ -71,6 +71,8 @@ def status_json(facts: Facts) -> Json:
         "monitor_age_s": _seconds(facts.monitor_age_s),
         "db_waiting_s": _seconds(facts.db_waiting_s),
         "eod_due_not_proven_s": _seconds(facts.eod_due_not_proven_s),
+        "eod_withdrawn_et": _maybe_et(facts.eod_withdrawn_at),
+        "eod_withdrawn_for": list(facts.eod_withdrawn_for),
         "limits": dict(facts.limits),
         "warnings": list(facts.warnings),
         "last_event": facts.last_event,
@@ -95,6 +97,9 @@ def eod_line(facts: Facts) -> str:
     proof = "flat is proven" if facts.eod_flat_proven else "flat is not proven"
     if facts.eod_due_not_proven_s is not None:
         proof += f", {facts.eod_due_not_proven_s:.0f} s after the EOD time"
+    if facts.eod_withdrawn_at is not None:
+        names = ", ".join(facts.eod_withdrawn_for)
+        proof += f", an earlier proof was withdrawn {clock_time(facts.eod_withdrawn_at)} ({names})"
     last = f"last run {facts.last_eod_run_et.replace('T', ' ')} ET" if facts.last_eod_run_et else "never run"
     upcoming = f"next {_day_time(facts.next_eod_at)}" if facts.next_eod_at else "next unknown"
     return f"{upcoming} · {last} · {proof}"
@@ -127,10 +132,18 @@ def position_row(position: PositionFacts) -> tuple[str, ...]:
         price(position.ask),
         dollars(position.unrealised, signed=True),
         price(position.target_price),
-        price(position.stop_price),
+        _stop(position),
         until,
         "yes" if position.monitored else "NO",
     )
+
+
+def _stop(position: PositionFacts) -> str:
+    """The stop, and the level of the trail once there is one."""
+    if position.trail_price is None:
+        return price(position.stop_price)
+    trail = f"trail {price(position.trail_price)}"
+    return trail if position.stop_price is None else f"{price(position.stop_price)}, {trail}"
 
 
 def status_text(facts: Facts) -> str:

@@ -63,6 +63,8 @@ def _position(each: PositionFacts, now: datetime) -> str:
         f"P&L {dollars(each.unrealised, signed=True)} ({_gain(each)})",
         f"target {_way(each.target_price, each.bid)}, stop {_way(each.stop_price, each.mid)}",
     ]
+    if each.trail_price is not None:
+        lines.append(f"trails: sold at a bid of {_way(each.trail_price, each.bid)}")
     if each.time_exit_at is not None:
         left = max(0.0, (each.time_exit_at - now).total_seconds()) / 60
         lines.append(f"sold at {clock_time(each.time_exit_at)} at the latest, in {left:.0f} min")
@@ -89,8 +91,14 @@ def orders(rows: Sequence[OrderRow]) -> str:
         f"{clock_time(each.created_at)} {each.purpose} {each.side} {each.qty} × {each.symbol} "
         f"{'market' if each.limit_price is None else price(each.limit_price)}: {each.status}, "
         f"{each.filled_qty} filled{_at(each.filled_avg_price)}{f' ({each.reason})' if each.reason else ''}"
+        f" [{_name(each)}]"
         for each in rows
     )
+
+
+def _name(order: OrderRow) -> str:
+    """How to find it at the broker: the beginning of its own id, or else ours, which it knows too."""
+    return order.client_order_id if not order.broker_id else f"id {order.broker_id.partition('-')[0][:12]}"
 
 
 def _at(paid: Decimal | None) -> str:

@@ -62,18 +62,25 @@ function fill({ node, part }, position, close) {
   part.pnl.className = `pnl ${tone(position.unrealised) ?? ""}`;
   say(part.change, signed(position.pnl_pct, 1, " %"));
   fillTrack(part, position);
-  part.low.parentElement.hidden = position.stop_price === null && position.target_price === null;
-  const stop = position.stop_price === null ? "no stop" : `stop ${price(position.stop_price)}`;
-  const target = position.target_price === null ? "no target" : `target ${price(position.target_price)}`;
-  say(part.low, position.to_stop_pct === null ? stop : `${stop} (${signed(position.to_stop_pct, 1, " %")})`);
-  say(part.high, position.to_target_pct === null ? target : `${target} (${signed(position.to_target_pct, 1, " %")})`);
+  const open = position.stop_price === null && position.target_price === null;
+  const trails = position.trail_price !== null;
+  part.low.parentElement.hidden = open && !trails;
+  const trail = level("trail", position.trail_price, position.to_trail_pct);
+  const stop = level("stop", position.stop_price, position.to_stop_pct);
+  say(part.low, !trails ? stop : position.stop_price === null ? trail : `${stop}, ${trail}`);
+  say(part.high, level("target", position.target_price, position.to_target_pct));
   say(part.quote, `${price(position.bid)} / ${price(position.ask)}, paid ${price(position.entry_price)}`);
   const until = position.time_exit_et ? `out by ${timeOf(position.time_exit_et)}` : "no time limit";
-  const rules = position.stop_price === null && position.target_price === null ? ", no fixed stop or target" : "";
+  const rules = open && !trails ? ", no fixed stop or target" : "";
   say(part.until, `since ${timeOf(position.opened_et)}, ${until}${rules}`);
   if (close !== null && !part.do.firstChild) {
     part.do.append(el("button", { class: "small danger", type: "button", onclick: () => close(position.symbol) }, "Close"));
   } else if (close === null) part.do.replaceChildren();
+}
+
+function level(name, at, away) {
+  if (at === null) return `no ${name}`;
+  return away === null ? `${name} ${price(at)}` : `${name} ${price(at)} (${signed(away, 1, " %")})`;
 }
 
 function fillTrack(part, { place, entry_place: entry }) {
