@@ -116,14 +116,21 @@ def test_a_day_with_trades_is_told_in_full(database: Database) -> None:
         TUESDAY,
         ran_at=datetime(2026, 11, 24, 20, 55, tzinfo=UTC),
         proven_at=datetime(2026, 11, 24, 20, 55, 20, tzinfo=UTC),
+        withdrawn_at=datetime(2026, 11, 24, 20, 55, 12, tzinfo=UTC),
+        withdrawn_for=("SPY261124C00600000",),
     )
     held, text = reported(database, eod)
+    assert (held["eod_withdrawn_et"], held["eod_withdrawn_for"]) == (
+        "2026-11-24T15:55:12",
+        ["SPY261124C00600000"],
+    )
     assert (held["trades"], held["wins"], held["net_pnl"]) == (3, 2, "26.70")
     assert held["mean_r"] == pytest.approx(0.7)
     assert text.splitlines()[:9] == [
         "Daily report 2026-11-24: 3 trades, 2 won, 1 lost (67% won); +$26.70 after $0.40 fees, "
         "+0.70R on average.",
-        "EOD close ran 15:55:00 ET; flat proven 15:55:20 ET.",
+        "EOD close ran 15:55:00 ET; flat proven 15:55:20 ET (an earlier proof was withdrawn 15:55:12 ET: "
+        "SPY261124C00600000 (SPY 600 call, 24 Nov)).",
         "Best: SPY261124C00600000 (SPY 600 call, 24 Nov) +$39.80, +1.30R (target).",
         "Worst: QQQ261124P00500000 (QQQ 500 put, 24 Nov) -$15.10 (stop).",
         "By engine: orchestrator 1/2 won -$13.10; spy_scalper 1/1 won +$39.80.",

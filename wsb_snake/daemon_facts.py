@@ -83,6 +83,8 @@ def gather(sources: Sources) -> Facts:
         equity=None if account is None else account.value.equity,
         day_pnl=sources.executor.day_pnl(),
         last_event=desk.book.last_event,
+        eod_withdrawn_at=None if desk.eod is None else desk.eod.withdrawn_at,
+        eod_withdrawn_for=() if desk.eod is None else desk.eod.withdrawn_for,
     )
 
 

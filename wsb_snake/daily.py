@@ -131,10 +131,13 @@ def _eod(session: Session, eod: EodState | None) -> dict[str, object]:
     of_today = eod if eod is not None and eod.day == session.day else None
     ran_at = None if of_today is None else of_today.ran_at
     proven_at = None if of_today is None else of_today.proven_at
+    withdrawn_at = None if of_today is None else of_today.withdrawn_at
     return {
         "eod_ran_et": None if ran_at is None else eastern_text(ran_at),
         "eod_flat_proven": proven_at is not None,
         "eod_proven_et": None if proven_at is None else eastern_text(proven_at),
+        "eod_withdrawn_et": None if withdrawn_at is None else eastern_text(withdrawn_at),
+        "eod_withdrawn_for": [] if of_today is None else list(of_today.withdrawn_for),
     }
 
 

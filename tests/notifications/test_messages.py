@@ -337,6 +337,10 @@ def test_the_daily_report_says_when_eod_did_not_run() -> None:
     assert f"{trades}\nEOD close ran 15:55:00 ET; flat proven." in text(EventKind.DAILY_REPORT)
     bad = text(EventKind.DAILY_REPORT, eod_ran_et=None, eod_flat_proven=False)
     assert "EOD close did NOT run; flat NOT proven." in bad
+    gone = {"eod_withdrawn_et": "2026-11-23T15:57:02", "eod_withdrawn_for": [CALL]}
+    told = "(an earlier proof was withdrawn 15:57:02 ET: SPY261123C00600000"
+    assert f"; flat proven {told}" in text(EventKind.DAILY_REPORT, **gone)
+    assert f"; flat NOT proven {told}" in text(EventKind.DAILY_REPORT, eod_flat_proven=False, **gone)
 
 
 @pytest.mark.parametrize("reason", ExitReason)

@@ -124,6 +124,10 @@ def test_status_text_is_a_page_a_person_reads() -> None:
     assert lines[0] == "UNHEALTHY · paper account PA0TEST · market open · equity $25,000.00 · day -$12.50"
     assert lines[1] == "  because 0DTE not proven flat 75 s after the EOD time"
     assert "EOD: next 2026-11-23 15:55:00 ET · last run 2026-11-20 15:55:00 ET · flat is not proven" in page
+    shown = facts(eod_withdrawn_at=datetime(2026, 11, 23, 20, 57, 2, tzinfo=UTC), eod_withdrawn_for=(PUT,))
+    assert f"flat is proven, an earlier proof was withdrawn 15:57:02 ET ({PUT})" in status_text(shown)
+    body = status_json(shown)
+    assert (body["eod_withdrawn_et"], body["eod_withdrawn_for"]) == ("2026-11-23T15:57:02", [PUT])
     assert "Positions: 2 here, 2 at the broker, NOT all proven to be watched" in page
     rows = [" ".join(line.split()) for line in lines if "SPY261123" in line or "QQQ261123" in line]
     assert rows[0] == "SPY261123C00600000 2 open 1.25 1.30 1.32 +$12.00 1.50 1.06 11:30:00 ET yes"

@@ -1,6 +1,5 @@
 """The rungs of a day's end, and the proof of flat."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -93,8 +92,18 @@ def test_a_dirty_reading_between_starts_again() -> None:
 
 def test_a_contract_that_appears_later_withdraws_the_proof() -> None:
     proven = after(EodState(DAY, ran_at=RAN), readings(1, 11))
-    withdrawn = advance(proven, Reading(RAN + timedelta(seconds=20), (SPY,)), BookView())
-    assert withdrawn == replace(proven, first_clean_at=None, proven_at=None)
+    seen_at = RAN + timedelta(seconds=20)
+    withdrawn = advance(proven, Reading(seen_at, (SPY,)), BookView())
+    assert withdrawn == EodState(DAY, RAN, withdrawn_at=seen_at, withdrawn_for=(SPY,))
+    still = advance(withdrawn, Reading(RAN + timedelta(seconds=25), (SPY, "SPY261123P00600000")), BookView())
+    assert still == withdrawn, "nothing is left to withdraw"
+    again = after(withdrawn, readings(31, 41))
+    assert again.proven_at is not None and again.withdrawn_at == seen_at
+
+
+def test_a_dirty_reading_before_any_proof_withdraws_none() -> None:
+    seen = after(EodState(DAY, ran_at=RAN), [*readings(1), Reading(RAN + timedelta(seconds=6), (SPY,))])
+    assert seen == EodState(DAY, ran_at=RAN)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """End of day as a level: rungs to the second, the run that is always recorded, the proof of flat."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from wsb_snake.sim.orders import SimStatus
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import Unavailable
+from wsb_snake.trading.end_of_day import EndOfDay
 
 FULL = {"AAPL cutoff": "15:05:00", "SPY cutoff": "15:20:00", "eod": "15:55:00", "close": "16:00:00"}
 HALF = {"AAPL cutoff": "12:05:00", "SPY cutoff": "12:20:00", "eod": "12:55:00", "close": "13:00:00"}
@@ -141,10 +143,26 @@ def test_a_contract_that_appears_later_withdraws_the_proof_and_is_closed(tmp_pat
         assert len(w.events("eod_proven")) == 1
         hold(w, SPY_CALL)
         w.until(lambda: w.events("eod_proof_withdrawn"), 30)
+        (told,) = w.events("eod_proof_withdrawn")
+        assert told["symbols"] == [SPY_CALL]
+        gone = w.daemon.facts()
+        assert not gone.eod_flat_proven and gone.eod_withdrawn_at is not None
         w.until(w.outcomes, 30)
         assert (w.held(), w.outcomes()[0]["exit_reason"]) == (0, "eod")
         w.until(lambda: len(w.events("eod_proven")) == 2, 60)
         assert len(w.events("eod_ran")) == 1
+        (row,) = w.rows("SELECT * FROM eod_runs")
+        assert datetime.fromisoformat(row["withdrawn_at"]) == gone.eod_withdrawn_at
+        assert row["proven_at"] > row["withdrawn_at"] and row["detail"] == SPY_CALL
+        kept = w.desk.eod
+        assert kept is not None and (kept.withdrawn_at, kept.withdrawn_for) == (
+            gone.eod_withdrawn_at,
+            (SPY_CALL,),
+        )
+        w.desk.eod = None
+        with w.database.get_connection() as conn:
+            EndOfDay(w.desk).load(conn)
+        assert w.desk.eod == replace(kept, first_clean_at=None)
 
 
 def test_without_a_bid_it_is_told_each_minute_and_sold_when_one_comes(tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ class Facts:
     day_pnl: Decimal | None
     last_event: str
 
+    eod_withdrawn_at: datetime | None = None  # when a proof of flat was last withdrawn, and by what
+    eod_withdrawn_for: tuple[str, ...] = ()
+
     @property
     def uptime_s(self) -> float:
         return (self.now - self.started_at).total_seconds()

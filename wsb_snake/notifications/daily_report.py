@@ -41,10 +41,12 @@ def _eod(data: Data) -> str:
         at = et(data["first_started_et"])
         return f"The daemon was first started at {at}, after the EOD time: no EOD close was due yet."
     ran = f"EOD close ran {et(data['eod_ran_et'])}" if data.get("eod_ran_et") else "EOD close did NOT run"
-    if not data["eod_flat_proven"]:
-        return f"{ran}; flat NOT proven."
     at = f" {et(data['eod_proven_et'])}" if data.get("eod_proven_et") else ""
-    return f"{ran}; flat proven{at}."
+    proof = f"flat proven{at}" if data["eod_flat_proven"] else "flat NOT proven"
+    if data.get("eod_withdrawn_et"):
+        symbols = ", ".join(contract(symbol) for symbol in data["eod_withdrawn_for"])
+        proof += f" (an earlier proof was withdrawn {et(data['eod_withdrawn_et'])}: {symbols})"
+    return f"{ran}; {proof}."
 
 
 def _extremes(data: Data) -> Iterable[str]:

@@ -47,8 +47,10 @@ class EndOfDay:
         if row is None:
             return
         ran_at = instant(row["ran_at"])
-        proven = None if row["proven_at"] is None else instant(row["proven_at"])
-        self._desk.eod = EodState(date.fromisoformat(row["session"]), ran_at, None, proven)
+        proven = instant(row["proven_at"])
+        withdrawn, names = instant(row["withdrawn_at"]), tuple(row["detail"].split())
+        day = date.fromisoformat(row["session"])
+        self._desk.eod = EodState(day, ran_at, None, proven, withdrawn, names)
         self._desk.last_eod_run_at = ran_at
 
     def due(self, position: Position, now: datetime) -> ExitReason | None:
@@ -145,9 +147,9 @@ class EndOfDay:
             # ten seconds from the later question, so that neither is asked again too soon
             after = replace(after, first_clean_at=max(positions.begun_at, orders.begun_at))
         if after != before:
-            self._record(before, after, reading.open_symbols)
+            self._record(before, after)
 
-    def _record(self, before: EodState, after: EodState, open_symbols: tuple[str, ...]) -> None:
+    def _record(self, before: EodState, after: EodState) -> None:
         with self._desk.book.change() as commit:
             self._desk.eod = after
             session = after.day.isoformat()
@@ -156,7 +158,7 @@ class EndOfDay:
                 log.info("EOD proof of flat for %s", session)
             elif before.proven_at is not None and after.proven_at is None:
                 commit.change.event(
-                    EventKind.EOD_PROOF_WITHDRAWN, session=session, symbols=list(open_symbols)
+                    EventKind.EOD_PROOF_WITHDRAWN, session=session, symbols=list(after.withdrawn_for)
                 )
             else:
                 return
@@ -210,19 +212,22 @@ class EndOfDay:
 
 
 def _store(change: Change, state: EodState, closing: int) -> None:
-    ran_at, proven_at = state.ran_at, state.proven_at
+    ran_at = state.ran_at
     if ran_at is None:
         return
 
     def write(conn: sqlite3.Connection) -> None:
         conn.execute(
-            "INSERT INTO eod_runs (session, ran_at, closing, proven_at, detail) VALUES (?, ?, ?, ?, '')"
-            " ON CONFLICT (session) DO UPDATE SET proven_at = excluded.proven_at",
+            "INSERT INTO eod_runs (session, ran_at, closing, proven_at, withdrawn_at, detail)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (session) DO UPDATE SET proven_at = excluded.proven_at,"
+            " withdrawn_at = excluded.withdrawn_at, detail = excluded.detail",
             (
                 state.day.isoformat(),
                 instant_text(ran_at),
                 closing,
-                None if proven_at is None else instant_text(proven_at),
+                instant_text(state.proven_at),
+                instant_text(state.withdrawn_at),
+                " ".join(state.withdrawn_for),
             ),
         )
 

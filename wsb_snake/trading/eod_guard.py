@@ -71,12 +71,18 @@ def read(
 
 @dataclass(frozen=True, slots=True)
 class EodState:
-    """What is known of one session's end. ``ran_at`` None: the EOD close has not run yet."""
+    """What is known of one session's end. ``ran_at`` None: the EOD close has not run yet.
+
+    ``withdrawn_at`` is when a proof was last withdrawn, ``withdrawn_for`` the symbols that stood then; a
+    later proof leaves both.
+    """
 
     day: date
     ran_at: datetime | None = None
     first_clean_at: datetime | None = None
     proven_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    withdrawn_for: tuple[str, ...] = ()
 
 
 def advance(state: EodState, reading: Reading, view: BookView) -> EodState:
@@ -84,9 +90,14 @@ def advance(state: EodState, reading: Reading, view: BookView) -> EodState:
     if state.ran_at is None:
         return state
     live, quiet_since = _own_orders(view.orders, state.day)
-    held = any(p.qty > 0 and p.expiry == state.day for p in view.positions)
-    if live or held or not reading.clean:
-        return replace(state, first_clean_at=None, proven_at=None)
+    held = {p.symbol for p in view.positions if p.qty > 0 and p.expiry == state.day}
+    standing = {*live, *held, *reading.open_symbols}
+    if standing:
+        if state.proven_at is not None:
+            state = replace(
+                state, withdrawn_at=reading.begun_at, withdrawn_for=tuple(sorted(standing)), proven_at=None
+            )
+        return replace(state, first_clean_at=None)
     if state.proven_at is not None:
         return state
     since = max(filter(None, (state.ran_at, quiet_since)))
@@ -99,14 +110,15 @@ def advance(state: EodState, reading: Reading, view: BookView) -> EodState:
     return state
 
 
-def _own_orders(orders: Iterable[Order], day: date) -> tuple[bool, datetime | None]:
-    """Whether an order of ours in a contract expiring on ``day`` is live, and when the last one ended."""
-    live = False
+def _own_orders(orders: Iterable[Order], day: date) -> tuple[set[str], datetime | None]:
+    """In which contracts expiring on ``day`` an order of ours is live, and when the last one ended."""
+    live = set()
     last: datetime | None = None
     for order in orders:
         if not _expires(order.symbol, day):
             continue
-        live = live or order.live
+        if order.live:
+            live.add(order.symbol)
         if order.ended_at is not None:
             last = order.ended_at if last is None else max(last, order.ended_at)
     return live, last
