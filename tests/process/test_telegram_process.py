@@ -105,7 +105,9 @@ def test_flatten_by_two_taps_and_no_tap_counts_twice(tmp_path: Path) -> None:
         assert f"3 × {SPY_CALL}" in shown.text and SPY_LATER not in shown.text
         assert "At the bid that is about $300.00." in shown.text
         do_it = p.button(shown, "Do it")
-        assert "not yours" in p.tap(shown, do_it, STRANGER)
+        p.room.telegram.tap(shown, do_it, STRANGER)
+        p.alerted(f"user {STRANGER} in chat {CHAT_ID}")
+        assert p.room.telegram.answers == []
         assert p.room.held() == {SPY_CALL: 3, SPY_LATER: 2}
         assert "closing 1 positions" in p.tap(shown, do_it)
         until(lambda: p.room.held() == {SPY_LATER: 2}, "what expires today is sold")

@@ -27,7 +27,6 @@ HALT_S = 600.0
 """A halt that waited for the daemon to listen is done when it is this young, or younger than the process:
 it was meant for this one, or for one that is being started again. An older one was for another day."""
 
-NOT_YOURS = "This is not yours to tap. Nothing was done."
 NO_COMMAND = "I understand commands only; /help lists them."
 SHOWN = 8
 """Names of dropped commands that are told."""
@@ -78,7 +77,7 @@ class Talk:
         if event is None:
             return
         if not self._parts.owner.is_it(event):
-            self._foreign(event)
+            self._parts.stranger(event.user_id, event.chat_id)
         elif isinstance(event, Said):
             self._said(event, self._age_s(event, arrived))
         else:
@@ -117,11 +116,6 @@ class Talk:
             f"{len(mine)} of your messages came while the daemon was not listening and were dropped: "
             f"{listed}. Look at /status and send again what still matters."
         )
-
-    def _foreign(self, event: Said | Tapped) -> None:
-        if isinstance(event, Tapped) and event.chat_id == self._parts.owner.chat_id:
-            self._answer_tap(event, NOT_YOURS)
-        self._parts.stranger(event.user_id, event.chat_id)
 
     def _said(self, event: Said, age_s: float) -> None:
         asked = parse(event.text)
