@@ -99,6 +99,8 @@ def test_an_entry_that_the_broker_did_not_fill_says_so(tmp_path: Path) -> None:
 def test_what_is_not_known_is_one_line_with_what_is(day: World, tmp_path: Path) -> None:
     with pytest.raises(NothingKnown, match="no signal and no ticker 'XYZ'; signals are known of AAPL, SPY"):
         why(day.database.path, "XYZ")
+    with pytest.raises(NothingKnown, match=r"no signal and no ticker 'X\?'"):
+        why(day.database.path, "X\ud800")
     with pytest.raises(NothingKnown, match="there is no database"):
         why(tmp_path / "elsewhere.db", "SPY")
     junk = tmp_path / "junk.db"
@@ -151,6 +153,7 @@ def test_the_command_line_reads_the_file_without_a_daemon(
     assert told.returncode == 0
     assert json.loads(told.stdout)["signals"][0]["ticker"] == "SPY"
     assert "governor: allowed 4" in run("SPY").stdout
-    unknown = run("XYZ")
-    assert unknown.returncode == 1
-    assert unknown.stderr.startswith("wsb-snake: no signal") and unknown.stderr.count("\n") == 1
+    for words in ("XYZ", "\udcff"):  # the other is a byte that is no UTF-8
+        unknown = run(words)
+        assert unknown.returncode == 1
+        assert unknown.stderr.startswith("wsb-snake: no signal") and unknown.stderr.count("\n") == 1

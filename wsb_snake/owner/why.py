@@ -68,7 +68,7 @@ class Reasons:
 
 def why(path: Path, what: str) -> Reasons:
     """The signal named ``what``, or the newest signals of the ticker ``what``. Raises NothingKnown."""
-    wanted = what.strip()
+    wanted = what.strip().encode(errors="replace").decode()  # half a surrogate pair names nothing
     if not path.exists():
         raise NothingKnown(f"there is no database {path}; is WSB_SNAKE_DATA_DIR the daemon's?")
     try:
