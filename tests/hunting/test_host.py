@@ -1,6 +1,7 @@
 """The host: who is due, what each engine sees, what is remembered, what is closed."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ from tests.hunting.scripted import Scripted, host, signal
 from tests.sim.bench import DAY, SPY_CALL
 from tests.trading.world import World, world
 from wsb_snake.collectors.market_data import DataUnavailable
+from wsb_snake.core.occ import build, parse
 from wsb_snake.core.orders import ExitReason
+from wsb_snake.core.types import Right
 from wsb_snake.engines.orchestrator_state import OrchestratorState, TickerState
 from wsb_snake.engines.state_machine import Machine, Phase
 from wsb_snake.engines.types import MarketView
 from wsb_snake.hunting.strategies import InstitutionalScalper, Orchestrator, strategies
 from wsb_snake.hunting.strategy import Cadence
 from wsb_snake.hunting.view import Needs
+from wsb_snake.sim.sessions import session_of
 from wsb_snake.trading.broker import Unavailable
 
 
@@ -257,6 +261,37 @@ def test_what_an_engine_holds_is_watched_although_the_day_s_names_do_not_come(tm
         told = [text for text in w.alerts() if "the day's contracts" in text]
         assert len(told) == 1 and "nothing is hunted that expires today" in told[0]
         assert w.errors == []
+
+
+def test_yesterday_s_names_are_not_hunted_while_today_s_do_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "15:50") as w:
+        w.until(lambda: w.daemon.hunt.names)
+        asked: list[tuple[str, ...]] = []
+        real = w.daemon.world.market.bars
+
+        def noted(symbols: tuple[str, ...], *rest: Any) -> Any:
+            asked.append(tuple(symbols))
+            return real(symbols, *rest)
+
+        monkeypatch.setattr(w.daemon.world.market, "bars", noted)
+        w.do(w.daemon.scan)
+        assert len(asked) == 1 and "SPY" in asked[0]
+        w.broker.always["contracts"] = Unavailable("503")
+        tomorrow = session_of(DAY + timedelta(days=1))
+        assert tomorrow is not None
+        w.market.day, w.market.session = tomorrow.day, tomorrow
+        w.to("09:45:03")  # the same process lives on
+        w.do(w.daemon.scan)
+        assert len(asked) == 1
+        told = [text for text in w.alerts() if "nothing is hunted that expires today" in text]
+        assert len(told) == 1
+        del w.broker.always["contracts"]
+        w.broker.shown["contracts"] = (parse(build("QQQ", tomorrow.day, Right.CALL, Decimal(600))),)
+        w.run(120)
+        w.do(w.daemon.scan)
+        assert asked[1:] == [("QQQ",)]
 
 
 def test_every_engine_can_be_switched_off(tmp_path: Path) -> None:

@@ -63,9 +63,9 @@ class Host:
             str, tuple[datetime, int | None]
         ] = {}  # engine: session and number of its last pass
         self.names: tuple[str, ...] = ()
-        """The names of the day that list a contract expiring today,"""
+        """The names that list a contract expiring on ``names_day``,"""
         self.names_day: date | None = None
-        """and the day for which they were read."""
+        """the day for which they were read: on another one they count for nothing."""
         self._nameless: datetime | None = None  # since when they lack, within a session
         self._nameless_told: date | None = None  # the session of which the owner knows it
 
@@ -92,7 +92,7 @@ class Host:
         """
         if self.names_day != session.day:
             return False
-        needs = _together([(strategy, self._needs(strategy)) for strategy in self.strategies])
+        needs = _together([(strategy, self._needs(strategy, session)) for strategy in self.strategies])
         for lack in self._viewer.history(needs, session):
             log.warning("before the open: %s", lack)
         return True
@@ -130,7 +130,7 @@ class Host:
 
     def _fetch(self, session: Session, now: datetime, *, quick: bool) -> _Gathered | None:
         strategies = [s for s in self.strategies if s.quick is quick and self._due(s, session, now)]
-        due = tuple((strategy, self._needs(strategy)) for strategy in strategies)
+        due = tuple((strategy, self._needs(strategy, session)) for strategy in strategies)
         needs = _together(due)
         if not needs.bars:
             return None
@@ -141,10 +141,10 @@ class Host:
             log.warning("%s: %s", ", ".join(strategy.engine for strategy in strategies), lack)
         return _Gathered(look, due)
 
-    def _needs(self, strategy: Strategy) -> Needs:
+    def _needs(self, strategy: Strategy, session: Session) -> Needs:
         """What it looks at: what it holds is watched also while the day's names are not known."""
         held = frozenset(position.underlying for position in self._held(strategy))
-        return strategy.needs(held.union(self.names))
+        return strategy.needs(held.union(self.names if self.names_day == session.day else ()))
 
     def _held(self, strategy: Strategy) -> list[Position]:
         return [p for p in self._executor.desk.book.view.held() if p.engine == strategy.engine]
