@@ -1,5 +1,6 @@
 """Which faults and crashes a day holds ready."""
 
+import itertools
 import random
 from collections import Counter
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from wsb_snake.sim.fault_plan import (
     CALL_AFTER,
     CALL_BEFORE,
     HARD,
+    HARDER,
     HARDEST,
     OPENERS,
     POSSIBLE,
@@ -61,14 +63,13 @@ def test_the_aimed_faults_go_round_every_pair() -> None:
     aimed = Counter((a.kind, a.state) for n in range(DAYS) for a in faults(n) if a.state is not None)
     openers = {(kind, state) for rows in OPENERS.values() for kind, state, _ in rows}
     aimable = {pair for pair in POSSIBLE if pair[0] not in BYTES | RARE}
-    common = aimable - openers - HARD
+    common = aimable - openers - HARD - HARDER - HARDEST
     assert set(aimed) == {pair for pair in POSSIBLE if pair[0] not in BYTES}
     counts = [aimed[pair] for pair in common]
     assert max(counts) - min(counts) <= max(counts) // 3
-    assert min(aimed[pair] for pair in aimable & HARD) > max(counts)
-    assert min(aimed[pair] for pair in aimable & HARDEST) > 2 * max(
-        aimed[p] for p in (aimable & HARD) - HARDEST - openers
-    )
+    steps = [aimable & HARDEST, aimable & HARDER, (aimable & HARD) - HARDER - HARDEST - openers, common]
+    for often, less in itertools.pairwise(steps):
+        assert min(aimed[pair] for pair in often) > max(aimed[pair] for pair in less)
     rare = [aimed[pair] for pair in POSSIBLE if pair[0] in RARE]
     assert max(rare) < min(counts)
 

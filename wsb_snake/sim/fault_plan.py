@@ -140,15 +140,24 @@ HARD: frozenset[tuple[K | CrashKind, InFlight]] = frozenset(
     }
 )
 """Pairs that seldom get their chance, so they are armed more often;"""
+HARDER = frozenset(
+    {
+        *((K.CUTOFF_OPENING, s) for s in (InFlight.EXIT_CLAIMED, InFlight.EXIT_SENT, InFlight.EXIT_PARTIAL)),
+        (K.STUCK_CANCEL, InFlight.ENTRY_UNKNOWN),
+        (K.HTTP_500_AFTER, InFlight.PROOF),
+    }
+)
+"""those that do still less often;"""
 HARDEST = frozenset(
     {
         (K.CANCEL_FILL_RACE, InFlight.ENTRY_UNKNOWN),
-        (K.MALFORMED_FRAME, InFlight.IDLE),
-        (K.UNKNOWN_WORD, InFlight.PROOF),
+        (K.NULL_DATA, InFlight.EXIT_PARTIAL),
+        *((K.MALFORMED_FRAME, s) for s in (InFlight.IDLE, InFlight.EXIT_CLAIMED, InFlight.PROOF)),
+        *((K.UNKNOWN_WORD, s) for s in (InFlight.EXIT_CLAIMED, InFlight.EXIT_PARTIAL, InFlight.PROOF)),
     }
 )
 """and those that do hardly ever."""
-HARD_TIMES, HARDEST_TIMES = 3, 20
+_TIMES = ((HARDEST, 20), (HARDER, 7), (HARD, 3))
 
 OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] = MappingProxyType(
     {
@@ -241,9 +250,7 @@ def _weighted(kinds: frozenset[K]) -> list[tuple[K, InFlight]]:
 
 
 def _times(pair: tuple[K, InFlight]) -> int:
-    if pair in HARDEST:
-        return HARDEST_TIMES
-    return HARD_TIMES if pair in HARD else 1
+    return next((times for pairs, times in _TIMES if pair in pairs), 1)
 
 
 def _round_robin(pairs: list[P], number: int, count: int) -> list[P]:
