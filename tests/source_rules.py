@@ -35,6 +35,7 @@ _PARTS_OF = {
         ("daemon_day", "daemon_facts", "daemon_owner", "daemon_start", "daily", "hunting"), "daemon"
     ),
     **dict.fromkeys(("measuring", "start_lane", "watchdog"), "main"),
+    "cli_values": "cli",
     "direct_flatten": "flatten",
 }
 """Modules that are one part of the house although they are no package."""

@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Literal
 
 from wsb_snake import __version__
+from wsb_snake import cli_values as values
 from wsb_snake.config import ConfigError, Settings, load
 from wsb_snake.core import memory
 from wsb_snake.core.clock import SystemClock
@@ -51,8 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="one whole trading day on the embedded exchange; no keys, no internet"
     )
     demo.add_argument("--seed", type=int, default=7, help="which market (default 7)")
-    demo.add_argument("--seeds", type=_range, metavar="FIRST-LAST", help="a day of each, and one sum of all")
-    demo.add_argument("--date", type=_day, help="session, YYYY-MM-DD (default 2026-11-24)")
+    demo.add_argument(
+        "--seeds", type=values.span, metavar="FIRST-LAST", help="a day of each, and one sum of all"
+    )
+    demo.add_argument("--date", type=values.day, help="session, YYYY-MM-DD (default 2026-11-24)")
     demo.add_argument(
         "--data", type=Path, help="a folder of recorded chain days, in place of the seeded market"
     )
@@ -65,12 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     campaign = commands.add_parser(
         "campaign", help="many seeded days among faults and crashes, the promises checked at each step"
     )
-    campaign.add_argument("--days", type=_count, default=20, help="how many days (default 20)")
+    campaign.add_argument("--days", type=values.count, default=20, help="how many days (default 20)")
     campaign.add_argument("--seed", type=int, default=1)
     campaign.add_argument("--faults", default="all", metavar="PROFILE", help="which faults (default all)")
     campaign.add_argument("--crashes", action="store_true", help="let the daemon die and come back as well")
     campaign.add_argument("--engines", action="store_true", help="the real engines on the seeded market")
-    campaign.add_argument("--jobs", type=_count, default=0, help="processes (default: one a core)")
+    campaign.add_argument("--jobs", type=values.count, default=0, help="processes (default: one a core)")
     campaign.add_argument("--json", action="store_true", help="print the result as one JSON object, last")
     campaign.add_argument(
         "--replay", type=Path, metavar="FILE", help="run the day of a violation's file again"
@@ -89,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     noise.set_defaults(command=_noise_area)
 
     exchange = commands.add_parser("exchange", help="the embedded exchange as its own process, in real time")
-    exchange.add_argument("--port", type=_port, default=18080, help="loopback port (default 18080)")
+    exchange.add_argument("--port", type=values.port, default=18080, help="loopback port (default 18080)")
     exchange.add_argument(
-        "--start-at", type=_instant, help="what 'now' means, with offset (default: the real time)"
+        "--start-at", type=values.instant, help="what 'now' means, with offset (default: the real time)"
     )
     exchange.add_argument("--seed", type=int, default=7)
     exchange.add_argument("--data", type=Path, help="a folder of recorded chain days")
@@ -106,10 +108,19 @@ def _parser() -> argparse.ArgumentParser:
 
     for verb, text in (
         ("halt", "no new entries until resume; open positions are watched and closed as usual"),
-        ("resume", "allow entries again"),
+        ("resume", "end your own pause or halt; it lifts no other pause"),
     ):
         plain = commands.add_parser(verb, help=text)
         plain.set_defaults(command=_tell, verb=verb, argument=None)
+    pause = commands.add_parser("pause", help="no new entries for so many minutes, or until resume")
+    pause.add_argument("argument", nargs="?", metavar="MINUTES", help="default: until resume")
+    pause.set_defaults(command=_tell, verb="pause")
+    adopt = commands.add_parser("adopt", help="exits for what you bought by hand for a later day")
+    adopt.add_argument("symbol", metavar="SYMBOL", help="the OCC symbol")
+    adopt.add_argument(
+        "kind", nargs="?", choices=("runner", "scalp"), default="runner", metavar="runner|scalp"
+    )
+    adopt.set_defaults(command=_adopt)
     status = commands.add_parser("status", help="what the running daemon says of itself")
     status.add_argument("--json", action="store_const", const="json", dest="argument", help="for programs")
     status.set_defaults(command=_tell, verb="status")
@@ -118,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("--json", action="store_true", help="for programs")
     why.set_defaults(command=_why)
     report = commands.add_parser("report", help="a day's trades and its journal; needs no running daemon")
-    report.add_argument("--date", type=_day, help="YYYY-MM-DD (default: the newest in the journal)")
+    report.add_argument("--date", type=values.day, help="YYYY-MM-DD (default: the newest in the journal)")
     report.add_argument("--journal", action="store_true", help="every event of the day too: the audit trail")
     report.add_argument("--json", action="store_true", help="one JSON object, for programs")
     report.set_defaults(command=_report)
@@ -136,7 +147,11 @@ def _add_closing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--direct", action="store_true", help="close at the broker when the daemon does not answer"
     )
     flatten.add_argument(
-        "--wait", type=_seconds, default=180.0, metavar="SECONDS", help="for the proof of flat (default 180)"
+        "--wait",
+        type=values.seconds,
+        default=180.0,
+        metavar="SECONDS",
+        help="for the proof of flat (default 180)",
     )
     flatten.set_defaults(command=_flatten)
     for verb, text in (
@@ -386,6 +401,11 @@ def _alert_failure(asked: argparse.Namespace) -> int:
     return EXIT_OK if why_not is None else _complain(f"{asked.unit}: not told: {why_not}", EXIT_FAILED)
 
 
+def _adopt(asked: argparse.Namespace) -> int:
+    asked.verb, asked.argument = "adopt", f"{asked.symbol} {asked.kind or ''}".strip()
+    return _tell(asked)
+
+
 def _do_not_exercise(asked: argparse.Namespace) -> int:
     if not asked.yes:
         return _complain(
@@ -404,47 +424,3 @@ def _say(text: str) -> None:
 def _complain(text: str, code: int) -> int:
     sys.stderr.write(f"wsb-snake: {Redactor(())(text)}\n")  # an address in it may hold a password
     return code
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-24") from None
-
-
-def _range(text: str) -> Sequence[int]:
-    first, _, last = text.partition("-")
-    if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a range such as 1-20")
-    return range(int(first), int(last) + 1)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not an instant with offset such as 2026-11-24T15:53:30-05:00"
-        )
-    return moment
-
-
-def _seconds(text: str) -> float:
-    if not text.isdigit() or not 10 <= int(text) <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 10 to 3600")
-    return float(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
-    return int(text)
