@@ -66,7 +66,13 @@ machine() {
 }
 
 owned() { if [[ -z $root ]]; then chown "$1" "$2"; fi; }
-running() { [[ -z $root || -x $root/usr/bin/systemctl ]] && machine systemctl --quiet is-active "$name.service"; }
+up() { [[ -z $root || -x $root/usr/bin/systemctl ]] && machine systemctl --quiet is-active "$name.service"; }
+running() { # or is being started, perhaps again and again
+    case $(machine systemctl show --property ActiveState --value "$name.service") in
+        active | activating | reloading) ;;
+        *) return 1 ;;
+    esac
+}
 enabled() { [[ -z $root || -x $root/usr/bin/systemctl ]] && machine systemctl --quiet is-enabled "$name.service"; }
 release_of() { if [[ -L $home/$1 ]]; then readlink -- "$home/$1"; fi; }
 
@@ -94,7 +100,7 @@ check_hours() {
     now=$(TZ=America/New_York date +%u:%H%M)
     [[ ${now%:*} -le 5 && ! ${now#*:} < 0930 && ${now#*:} < 1600 ]] || return 0
     now="it is ${now#*:} in New York, the market may be open"
-    if running; then
+    if up; then
         say "WARNING: $now, and the daemon runs. What is open is watched by nobody for as long as it stands" \
             "still (some 10 s in an upgrade)."
     elif [[ $task == install ]] && enabled; then
@@ -195,14 +201,18 @@ stays_up() {
     first=$(restarts)
     for _ in {1..10}; do
         sleep 2
-        running && [[ $(restarts) == "$first" ]] || return 1
+        up && [[ $(restarts) == "$first" ]] || return 1
     done
 }
 
 restarts() { machine systemctl show --property NRestarts --value "$name.service"; }
 
-stop() {
-    machine systemctl stop "${timers[@]}" "$name.service"
+stop() { # with the timers, where the start that follows starts them again
+    if [[ $starts == yes ]]; then
+        machine systemctl stop "${timers[@]}" "$name.service"
+    else
+        machine systemctl stop "$name.service"
+    fi
 }
 
 service() { # a command of the program, as the service's account
@@ -210,25 +220,27 @@ service() { # a command of the program, as the service's account
 }
 
 # A verified backup, which stays on the machine as yet: nothing that may take minutes while nobody watches.
-# Sets ``backup``. Whatever else its line says is trouble with older ones.
+# Sets ``backup``, or fails. Whatever else its line says is trouble with older ones.
 back_up() {
     local told
     told=$(BACKUP_COPY_COMMAND='' TELEGRAM_BOT_TOKEN='' service backup 2>&1) || say "${told#wsb-snake: }"
     backup=$(sed -n 's/^\(wsb-snake: \)\{0,1\}backup \(\/.*\/wsb_snake_[0-9_]*\.db\): .*/\2/p' <<<"$told")
-    [[ -n $backup && -e $backup ]] || fail "the backup failed"
+    [[ -n $backup && -e $backup ]]
 }
 
 # Changes to ``$1``, and starts it where ``$2`` is yes; whatever goes wrong or breaks it off, what was before
 # comes back.
 change_to() {
     came_from=$(release_of current) version='' backup='' starts=$2
+    local well=no
+    ! up || well=yes
     trap come_back EXIT
     stop
     can_run "$came_from" || point current "$1" # so that there is a program that can back up
     # A program that is broken cannot back up; the way back to the older one must not hang on that.
     if [[ -e $data/wsb_snake.db && ($task == install || $starts == yes) ]]; then
         version=$(database_version)
-        back_up
+        back_up || [[ $task == rollback && $well == no ]] || fail "the backup failed"
     fi
     point current "$1"
     put_units "$1"
@@ -237,8 +249,12 @@ change_to() {
     point previous "$came_from"
     if [[ $starts == yes ]]; then
         say "${1#releases/} runs; before it ran ${came_from#releases/}"
-    else
+    elif [[ $task == install ]]; then
         say "${1#releases/} is in place; the daemon did not run"
+    else
+        say "${1#releases/} is in place; the daemon did not run and is not started. Next, if" \
+            "${came_from#releases/} had migrated the database: $name restore FILE, the backup of before." \
+            "Then: systemctl start $name ${timers[*]}"
     fi
     [[ -z $backup ]] || service backup --carry "$backup" || say "$backup is good, and on this machine only"
 }
@@ -265,6 +281,7 @@ come_back() {
     if start; then
         fail "the old version runs again"
     fi
+    machine systemctl start "${timers[@]}" # systemd goes on trying, and the health check on telling
     fail "the old version does not start: journalctl -u $name; close what is open by: $name flatten --direct"
 }
 
@@ -287,7 +304,7 @@ install_it() {
     make_release
     local old
     old=$(release_of current)
-    if [[ $old == "$release" ]] && running; then
+    if [[ $old == "$release" ]] && up; then
         put_units "$release"
         say "${release#releases/} runs already; after a change of the settings: systemctl restart $name"
     elif [[ -n $old && $old != "$release" ]]; then
@@ -297,7 +314,7 @@ install_it() {
         [[ ! -e $home/started ]] || check_hours
         point current "$release"
         put_units "$release"
-        [[ -n $old || ! -e $data/wsb_snake.db ]] || back_up
+        [[ -n $old || ! -e $data/wsb_snake.db ]] || back_up || fail "the backup failed"
     fi
     first_start
     clear_out
@@ -305,7 +322,7 @@ install_it() {
 
 # With keys it is enabled and started, once; later on an owner who has disabled it is obeyed.
 first_start() {
-    if running; then
+    if up; then
         touch -- "$home/started"
         return
     fi

@@ -21,13 +21,18 @@ exec {real} "$@"
 """
 
 SYSTEMCTL = """#!/bin/bash
-# Notes what it is asked; the daemon runs while the file ``runs`` is there.
+# Notes what it is asked; the daemon runs while the file ``runs`` is there, and is tried while ``tried`` is.
 notes={root}/notes
 here=$(readlink {root}/opt/wsb-snake/current)
 echo "systemctl $* [${{here#releases/}}]" >>$notes/calls
 case "$*" in
     "--quiet is-active wsb-snake.service") test -e $notes/runs; exit ;;
     "--quiet is-enabled wsb-snake.service") test -e $notes/enabled; exit ;;
+    "show --property ActiveState --value wsb-snake.service")
+        if [[ -e $notes/runs ]]; then echo active
+        elif [[ -e $notes/tried ]]; then echo activating
+        else echo inactive; fi
+        exit ;;
     "show --property NRestarts --value wsb-snake.service")
         code={root}/opt/wsb-snake/current/wsb_snake
         test ! -e $code/refused || rm -f $notes/runs
@@ -40,10 +45,11 @@ case "$*" in
             db={root}/var/lib/wsb-snake/wsb_snake.db
             {real} -c "import sqlite3; sqlite3.connect('$db').execute('PRAGMA user_version = 2')"
         fi
+        rm -f $notes/tried
         test ! -e {root}/opt/wsb-snake/current/wsb_snake/broken || exit 1
         touch $notes/runs; exit ;;
-    "stop "*wsb-snake.service) rm -f $notes/runs; exit ;;
-    "disable "*) rm -f $notes/runs $notes/enabled; exit ;;
+    "stop "*wsb-snake.service) rm -f $notes/runs $notes/tried; exit ;;
+    "disable "*) rm -f $notes/runs $notes/tried $notes/enabled; exit ;;
 esac
 """
 
@@ -149,10 +155,14 @@ class Staging:
         return (self.root / "notes/runs").exists()
 
     def stands(self, *, enabled: bool) -> None:
-        """The daemon does not run, as after a stop or between two tries."""
+        """The daemon does not run, as after a stop."""
         (self.root / "notes/runs").unlink()
         if not enabled:
             (self.root / "notes/enabled").unlink()
+
+    def crashes(self) -> None:
+        """The daemon dies after each start, and is between two of them."""
+        (self.root / "notes/runs").rename(self.root / "notes/tried")
 
     def give_keys(self) -> None:
         with self.settings.open("a") as file:

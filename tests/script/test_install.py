@@ -149,6 +149,7 @@ def test_what_the_owner_has_disabled_is_backed_up_and_not_started(running: Stagi
         assert running.install().returncode == 0
         calls = words(running.calls())
         assert not running.runs() and not any(" enable " in call or " start " in call for call in calls)
+        assert not any(TIMERS in call for call in calls), "they stay as they are"
         assert ("wsb-snake backup" in calls) is backed_up
 
 
@@ -212,6 +213,24 @@ def test_without_a_backup_nothing_is_changed(running: Staging) -> None:
     assert running.in_("current") == old and running.runs()
 
 
+def test_the_way_back_of_what_did_not_run_leaves_the_timers_as_they_are(running: Staging) -> None:
+    running.stands(enabled=False)
+    (running.root / "notes/backup-fails").touch()
+    running.change("new")
+    running.calls()
+    done = running.install()
+    assert done.returncode == 1 and "and not started" in done.stderr and not running.runs()
+    assert not any(TIMERS in call for call in running.calls())
+
+
+def test_where_no_version_starts_the_health_check_still_tells(running: Staging) -> None:
+    (running.in_("current") / "wsb_snake/broken").touch()
+    running.change("broken")
+    done = running.install()
+    assert done.returncode == 1 and "the old version does not start" in done.stderr
+    assert words(running.calls())[-1] == f"systemctl start {TIMERS}"
+
+
 def test_a_rollback_goes_back_to_the_version_before(running: Staging) -> None:
     old = running.in_("current")
     running.change("new")
@@ -219,6 +238,24 @@ def test_a_rollback_goes_back_to_the_version_before(running: Staging) -> None:
     new = running.in_("current")
     assert running.install("--rollback").returncode == 0
     assert running.in_("current") == old and running.in_("previous") == new and running.runs()
+
+
+@pytest.mark.parametrize("backs_up", [True, False])
+def test_a_rollback_of_a_daemon_that_dies_again_and_again_starts_the_older_one(
+    running: Staging, backs_up: bool
+) -> None:
+    """At once: nobody watches anyhow."""
+    old = running.in_("current")
+    running.change("new")
+    running.install()
+    running.crashes()
+    running.clock("3:1556")
+    if not backs_up:
+        (running.root / "notes/backup-fails").touch()
+    running.calls()
+    done = running.install("--rollback")
+    assert done.returncode == 0 and running.in_("current") == old and running.runs(), done.stderr
+    assert f"systemctl start {TIMERS}" in words(running.calls())
 
 
 def test_a_rollback_of_a_daemon_that_stands_starts_nothing(running: Staging) -> None:
@@ -229,9 +266,12 @@ def test_a_rollback_of_a_daemon_that_stands_starts_nothing(running: Staging) -> 
     running.stands(enabled=True)
     running.clock("3:1200")
     (running.root / "notes/backup-fails").touch()
+    running.calls()
     done = running.install("--rollback")
     assert (done.returncode, done.stderr) == (0, "") and "the daemon did not run" in done.stdout
+    assert "wsb-snake restore FILE" in done.stdout and f"systemctl start wsb-snake {TIMERS}" in done.stdout
     assert running.in_("current") == old and not running.runs()
+    assert not any(TIMERS in call for call in running.calls())
 
 
 def test_there_is_nothing_to_roll_back_after_the_first(running: Staging) -> None:
