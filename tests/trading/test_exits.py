@@ -89,14 +89,15 @@ def test_an_overnight_position_ignores_the_first_five_minutes() -> None:
     assert decide(overnight, quote("9", "9.1", late), late, OPEN).decision is not None
 
 
-def test_a_foreign_contract_found_in_the_first_five_minutes_is_as_one_held_overnight() -> None:
-    found = position(origin=Origin.FOREIGN_TODAY, signal_id=None, opened_at=OPEN + timedelta(seconds=2))
+@pytest.mark.parametrize("origin", Origin)
+def test_what_was_found_in_the_first_five_minutes_is_as_one_held_overnight(origin: Origin) -> None:
+    found = position(origin=origin, signal_id=None, opened_at=OPEN + timedelta(seconds=2))
     early = OPEN + timedelta(seconds=4)
     assert decide(found, quote("1.00", "2.90", early), early, OPEN).decision is None
     late = OPEN + timedelta(seconds=300)
     assert decide(found, quote("1.00", "2.90", late), late, OPEN).decision is not None
-    ours = replace(found, origin=Origin.OURS)
-    assert decide(ours, quote("1.00", "2.90", early), early, OPEN).decision is not None
+    bought = replace(found, signal_id="sig-1")
+    assert decide(bought, quote("1.00", "2.90", early), early, OPEN).decision is not None
 
 
 def test_a_position_without_a_plan_is_never_sold() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from wsb_snake.core.clock import eastern_date
-from wsb_snake.core.orders import ExitReason, Origin, PositionState
+from wsb_snake.core.orders import ExitReason, PositionState
 from wsb_snake.core.types import Quote
 from wsb_snake.trading.positions import Position, Watch
 
@@ -127,12 +127,11 @@ def _time_is_up(position: Position, now: datetime) -> bool:
 
 
 def too_early(position: Position, now: datetime, session_open: datetime) -> bool:
-    """Whether the session's first quotes of the position say nothing yet: it is held from before, or
-    somebody else's, found since, and nobody knows."""
+    """Whether the session's first quotes of the position say nothing yet: it is held from before, or was
+    found at the broker since, and nobody knows."""
     if (now - session_open).total_seconds() >= OPENING_S:
         return False
-    found = position.origin is Origin.FOREIGN_TODAY
-    return found or eastern_date(position.opened_at) < eastern_date(now)
+    return position.found or eastern_date(position.opened_at) < eastern_date(now)
 
 
 def _look_again(position: Position, watch: Watch, now: datetime) -> datetime | None:

@@ -59,6 +59,11 @@ class Position:
         """Contracts are held, so exits are evaluated (a part-filled entry counts)."""
         return self.qty > 0 and (self.state in WATCHED or self.state is PositionState.ENTERING)
 
+    @property
+    def found(self) -> bool:
+        """It was found at the broker: no signal that we know of led to it."""
+        return self.signal_id is None
+
     def price_at(self, fraction: Decimal) -> Decimal | None:
         """The premium at ``fraction`` gain over the average entry fill."""
         return None if self.entry_price is None else self.entry_price * (1 + fraction)
