@@ -77,3 +77,15 @@ def test_what_the_daemon_never_trades_hides_no_loss(tmp_path: Path) -> None:
             w.price("0.70", "0.75", symbol)
             w.run(60)
         assert "daily_loss" in w.paused()
+
+
+def test_an_old_loss_that_is_adopted_and_sold_today_ends_no_day(tmp_path: Path) -> None:
+    w = World(tmp_path)
+    w.price("6.95", "7.00")
+    w.exchange.hold(SPY_CALL, 1, Decimal("14.00"))
+    w.start()
+    w.until(lambda: w.events("position_closed"), 120)  # its stop counts from what it cost
+    w.run(30)
+    assert w.events("position_adopted") and alpaca_executor.day_pnl() <= 0
+    assert pauses(w) == []
+    w.crash()

@@ -161,8 +161,7 @@ class AlpacaExecutor:
         """One monitor pass; when the next is due (aware UTC)."""
         desk = self.desk
         now = desk.now()
-        if desk.loaded:
-            loss_watch.begin_day(desk, desk.book.view)
+        desk.worth.begin(desk.today())
         for poller in desk.pollers.all():
             if poller.replace_if_hung(now):
                 log.warning("poller %s hung and was replaced", poller.name)

@@ -1,8 +1,9 @@
 """What the day has made, by quotes that can be believed and without what earlier days made.
 
-What was sold of a position before today is no result of today. What is open counts from its entry, and
-one that is held from before from its first mid of the session, so that neither an old gain hides a loss
-nor an old loss ends a day. The limit, which stops a whole day, goes by two looks: one odd quote is none.
+What was bought today counts from its entry. What is held from before, or was found at the broker, counts
+from its first mid of the session, open or sold, so that neither an old gain hides a loss nor an old loss
+ends a day; an option of the owner's that got exits counts from the first mid after that. The limit, which
+stops a whole day, goes by two looks: one odd quote is none.
 """
 
 import json
@@ -16,14 +17,12 @@ from wsb_snake.core.types import Quote
 from wsb_snake.db.meta import get_meta, set_meta
 from wsb_snake.trading.book import BookView
 from wsb_snake.trading.exits import too_early, usable
-from wsb_snake.trading.risk_governor import Brought, day_pnl
+from wsb_snake.trading.risk_governor import Brought, bought_today, counted, day_pnl
 
 KEY = "day_worth"
 
 APART_S = 4.0
 """Two looks are at least this far apart: those of neighbouring monitor passes."""
-
-_NOTHING = Brought(Decimal(0), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +45,30 @@ class DayWorth:
 
     def __init__(self) -> None:
         self.day: date | None = None
-        self.brought: dict[str, Brought] = {}  # by position, of those held from before
+        self.brought: dict[str, Brought] = {}  # by position, of those that were not bought today
         self.looks: dict[str, Looks] = {}  # by contract held
 
     def load(self, conn: sqlite3.Connection, day: date) -> None:
-        """Take up what an earlier process knew of ``day``; KeyError, ValueError or ArithmeticError for a
-        row that cannot be read."""
+        """Take up what an earlier process knew of ``day``, beside what is known already; KeyError,
+        ValueError or ArithmeticError for a row that cannot be read.
+
+        A row without ``from`` says nothing: then all counts from the next mid.
+        """
         known = get_meta(conn, KEY)
         told = {} if known is None else json.loads(known)
         if told.get("day") == day.isoformat():
-            self.brought = {
-                position_id: Brought(Decimal(realised), None if mid is None else Decimal(mid))
-                for position_id, (realised, mid) in told["brought"].items()
+            earlier = {
+                position_id: Brought(Decimal(made), Decimal(mid))
+                for position_id, (made, mid) in told.get("from", {}).items()
             }
-            self.day = day
+            self.begin(day)
+            self.brought = {**earlier, **self.brought}
 
-    def begin(self, view: BookView, day: date, day_start: datetime) -> bool:
-        """Before anything happens on ``day``: note what is brought into it. Whether that is to be saved."""
-        if self.day == day:
-            return False
-        held = (position for position in view.held() if position.opened_at < day_start)
-        self.brought = {position.position_id: Brought(position.realised(), None) for position in held}
-        self.day, self.looks = day, {}
-        return bool(self.brought)
+    def begin(self, day: date) -> None:
+        """What an earlier day knew says nothing of ``day``."""
+        if self.day not in {None, day}:
+            self.brought, self.looks = {}, {}
+        self.day = day
 
     def look(
         self,
@@ -81,6 +81,7 @@ class DayWorth:
         """Look at the quotes of what is held. Whether something is to be saved."""
         looks: dict[str, Looks] = {}
         brought = self.brought.copy()
+        new = bought_today(view, day_start)
         for position in view.watched():
             seen, quote = self.looks.get(position.symbol), newest(position.symbol)
             if quote is not None and usable(quote, now) and not too_early(position, now, session_open):
@@ -88,10 +89,11 @@ class DayWorth:
             if seen is None:
                 continue
             looks[position.symbol] = seen
-            known = brought.get(position.position_id, _NOTHING)
-            if position.opened_at < day_start and known.mid is None and seen.before is not None:
+            known = new(position) or position.position_id in brought
+            if not known and seen.before is not None and counted(position, day_start):
                 first = min(seen.before.mid, seen.newest.mid)
-                brought[position.position_id] = Brought(known.realised, first)
+                made = position.realised() + position.unrealised(first)
+                brought[position.position_id] = Brought(made, first)
         grown = brought != self.brought
         self.brought, self.looks = brought, looks
         return grown
@@ -112,11 +114,8 @@ class DayWorth:
 
     def text(self) -> str:
         """For the database."""
-        brought = {
-            position_id: (str(each.realised), None if each.mid is None else str(each.mid))
-            for position_id, each in self.brought.items()
-        }
-        return json.dumps({"day": None if self.day is None else self.day.isoformat(), "brought": brought})
+        known = {name: (str(each.made), str(each.mid)) for name, each in self.brought.items()}
+        return json.dumps({"day": None if self.day is None else self.day.isoformat(), "from": known})
 
 
 def save(conn: sqlite3.Connection, text: str) -> None:

@@ -20,7 +20,6 @@ from wsb_snake.core.orders import (
     PositionState,
 )
 from wsb_snake.trading import loss_watch, store
-from wsb_snake.trading.book import BookView
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.positions import Position, Watch
@@ -40,7 +39,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     positions = store.load_positions(conn, since)
     orders = store.load_orders(conn, since)
     desk.worth.load(conn, desk.today())
-    loss_watch.begin_day(desk, BookView(tuple(positions)))
+    loss_watch.save(desk)
     with desk.book.change() as commit:
         book, now = desk.book, commit.change.now
         heirs = {position.symbol: position.position_id for position in book.positions.values()}

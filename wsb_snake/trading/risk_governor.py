@@ -15,7 +15,7 @@ from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.occ import parse
 from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, Origin, Purpose
 from wsb_snake.core.sectors import sector_of
-from wsb_snake.core.signals import TradeIntent
+from wsb_snake.core.signals import NO_EXITS, TradeIntent
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.trading.book import BookView, premium
 from wsb_snake.trading.broker import Account
@@ -104,34 +104,51 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a position brings into a day: dollars realised before it, and its mid (dollars a share) when
-    the day first saw one."""
+    """What a position that was not bought today counts from: ``made``, the dollars that it had made,
+    realised and open, when the day knew its first ``mid`` (dollars a share)."""
 
-    realised: Decimal
-    mid: Decimal | None
+    made: Decimal
+    mid: Decimal
+
+
+def counted(position: Position, day_start: datetime) -> bool:
+    """Whether the daemon may sell ``position``: the owner's option that expires later only once it has
+    exits."""
+    later = position.origin is Origin.FOREIGN_LATER and position.expiry > eastern_date(day_start)
+    return not later or position.plan != NO_EXITS
+
+
+def bought_today(view: BookView, day_start: datetime) -> Callable[[Position], bool]:
+    """Tells what was bought since ``day_start`` from what was held before, or found at the broker: that
+    has no signal of ours, and no entry order of today."""
+    entered = {order.position_id for order in _entries_since(view, day_start)}
+    return lambda p: p.opened_at >= day_start and (not p.found or p.position_id in entered)
 
 
 def day_pnl(
     view: BookView, mids: Mapping[str, Decimal], day_start: datetime, brought: Mapping[str, Brought]
 ) -> Decimal:
-    """Realised since ``day_start`` plus open, in dollars, of all that the daemon may trade.
+    """Realised since ``day_start`` plus open, in dollars, of all that the daemon may sell.
 
-    A position without a mid counts at its entry. ``brought`` is of positions held from before: what is
-    open of them counts from the mid there, and not at all without one.
+    What was bought today counts from its entry, and while it has no mid at its entry. What was not counts
+    from what ``brought`` says, open or sold, and not at all without: a sale before the day's first mid
+    was made at that price, as far as the day knows.
     """
+    new = bought_today(view, day_start)
     total = Decimal(0)
     for position in view.positions:
         over = position.closed_at is not None and position.closed_at < day_start
-        if over or position.origin is Origin.FOREIGN_LATER:
+        if over or not counted(position, day_start):
             continue
         before, mid = brought.get(position.position_id), mids.get(position.symbol)
-        total += position.realised() - (Decimal(0) if before is None else before.realised)
-        if not position.qty or mid is None:
-            continue
-        if position.opened_at >= day_start:
+        if not new(position):
+            if before is None:
+                continue
+            total -= before.made
+            mid = before.mid if mid is None else mid
+        total += position.realised()
+        if mid is not None:
             total += position.unrealised(mid)
-        elif before is not None and before.mid is not None:
-            total += position.unrealised(mid) - position.unrealised(before.mid)
     return total
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import eastern_date
 from wsb_snake.core.orders import UNSETTLED, Order
-from wsb_snake.trading import dispatch, loss_watch, recovery
+from wsb_snake.trading import dispatch, recovery
 from wsb_snake.trading.broker import Account, BrokerError
 from wsb_snake.trading.clock_watch import REASON as CLOCK
 from wsb_snake.trading.desk import Desk
@@ -33,7 +33,6 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     desk.unwanted |= desk.flatten.when_filled.keys()
     desk.alpaca.load(conn)
     desk.worth.load(conn, desk.today())
-    loss_watch.begin_day(desk, desk.book.view)
     desk.loaded = True
 
 
