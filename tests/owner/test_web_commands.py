@@ -1,14 +1,22 @@
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import pytest
+import requests
+from flask import Blueprint
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.owner.sample import CALL, PUT, facts, position
 from tests.owner.test_commands import RecordingDesk
 from wsb_snake.core.health import Facts
+from wsb_snake.core.lanes import Promise
 from wsb_snake.owner.commands import CommandError, Commands, Verb
 from wsb_snake.owner.confirm import MOST, VALID_S, Confirmations
-from wsb_snake.owner.web import create_app
-from wsb_snake.owner.web_commands import CONFIRMED, OFFERED, command_routes
+from wsb_snake.owner.web import READERS, WebServer, create_app
+from wsb_snake.owner.web_commands import CONFIRMED, MOST_WAITING, OFFERED, command_routes
 
 TOKEN = "a-secret-of-the-owner"
 LATER = "SPY261218C00600000"
@@ -163,3 +171,67 @@ def test_a_refusal_of_the_daemon_is_passed_on(web: Web) -> None:
     web.desk.refusal = CommandError("the calendar still disagrees")
     answer = web.post("resume", confirm=web.post("resume").get_json()["confirm"])
     assert (answer.status_code, answer.get_json()["text"]) == (409, "the calendar still disagrees")
+
+
+class HangingDesk(RecordingDesk):
+    """Takes a command and does not come back until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go_on = threading.Semaphore(0), threading.Event()
+
+    def hang(self) -> str:
+        self.entered.release()
+        return "let go" if self.go_on.wait(120) else "forgotten"
+
+    def ask(self, verb: Verb, argument: str | None) -> Promise[str]:
+        self.hang()
+        return super().ask(verb, argument)
+
+    def all_in(self, count: int) -> bool:
+        return all(self.entered.acquire(timeout=60) for _ in range(count))
+
+
+Post = Callable[..., requests.Response]
+
+
+@contextmanager
+def served(desk: HangingDesk) -> Iterator[tuple[str, Post]]:
+    routes = command_routes(Commands(desk, held), TOKEN, lambda: 100.0)
+    reading = Blueprint("data", __name__)
+    reading.add_url_rule("/api/slow", "slow", desk.hang)
+    server = WebServer(create_app(held, commands=routes, more=(reading,)), "127.0.0.1", 0)
+    server.start()
+    url = f"http://127.0.0.1:{server.port}"
+
+    def post(verb: str, **body: object) -> requests.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return requests.post(f"{url}/api/{verb}", json=body, headers=headers, timeout=120)
+
+    try:
+        yield url, post
+    finally:
+        desk.go_on.set()
+        server.stop()
+
+
+def test_commands_that_wait_leave_health_and_a_halt_their_threads() -> None:
+    desk = HangingDesk()
+    with served(desk) as (url, post), ThreadPoolExecutor(16) as callers:
+        confirms = [post("cancel").json()["confirm"] for _ in range(MOST_WAITING + 1)]
+        reads = [callers.submit(requests.get, f"{url}/api/slow", timeout=120) for _ in range(READERS)]
+        assert desk.all_in(READERS)
+        waiting = [callers.submit(post, "cancel", confirm=each) for each in confirms[:MOST_WAITING]]
+        assert desk.all_in(MOST_WAITING)
+        refused = post("cancel", confirm=confirms[-1])
+        assert (refused.status_code, "nothing was done" in refused.json()["text"]) == (503, True)
+        halt = callers.submit(post, "halt")
+        assert desk.all_in(1), "the others do not keep it out"
+        assert post("halt").status_code == 503
+        for path in ("/health", "/api/status"):
+            assert requests.get(f"{url}{path}", timeout=60).status_code == 200
+        desk.go_on.set()
+        assert [one.result(120).status_code for one in (*reads, *waiting, halt)] == [200] * (
+            READERS + MOST_WAITING + 1
+        )
+        assert post("cancel", confirm=confirms[-1]).status_code == 200, "its confirm was not spent"

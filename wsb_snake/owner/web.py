@@ -28,10 +28,10 @@ from wsb_snake.owner.status import (
     status_json,
     what_goes_on,
 )
+from wsb_snake.owner.web_commands import MOST_HALTS, MOST_WAITING
 
 LOOPBACK = ("127.0.0.1", "localhost")  # werkzeug 3.1 cannot trust an IPv6 literal, so IPv4 only
 MAX_BODY = 1024
-THREADS = 4
 CONNECTIONS = 64
 IDLE_S = 10
 STOP_S = 5
@@ -40,6 +40,9 @@ PROBE_S = 2.0
 
 READERS = 2
 """Requests that may read the database at the same time: a disk that hangs keeps no more threads."""
+
+THREADS = READERS + MOST_WAITING + MOST_HALTS + 1
+"""One is left for what answers from memory, whatever the others wait for."""
 
 _EXPLAINED = frozenset({401, 403, 503})
 _READING = frozenset({"data", "why"})

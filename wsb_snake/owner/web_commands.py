@@ -5,10 +5,12 @@ POST /api/flatten  {"argument": "all", "confirm": "..."}     -> 200 {"ok": true,
 """
 
 import hmac
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest, Forbidden, Unauthorized
+from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable, Unauthorized
 
 from wsb_snake.owner.commands import CommandError, Commands, Verb
 from wsb_snake.owner.confirm import VALID_S, Confirmations
@@ -17,6 +19,11 @@ from wsb_snake.owner.live import Control
 OFFERED = (Verb.HALT, Verb.RESUME, Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE, Verb.EOD)
 CONFIRMED = frozenset(OFFERED) - {Verb.HALT}
 """A halt only makes things safer, so it is done at once."""
+
+MOST_WAITING = 2
+"""Commands that are waited for at the same time, each of which may keep a thread for some seconds."""
+MOST_HALTS = 1
+"""A halt has a place of its own: no other command keeps it out."""
 
 Answered = tuple[Response, int]
 
@@ -30,6 +37,7 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
     """The routes. Without a ``token`` every one answers 403."""
     routes = Blueprint("commands", __name__)
     questions = Confirmations(monotonic)
+    places, halts = threading.BoundedSemaphore(MOST_WAITING), threading.BoundedSemaphore(MOST_HALTS)
 
     def ask(verb: Verb, checked: str | None) -> Answered:
         try:
@@ -48,9 +56,13 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
             checked = commands.checked(verb, argument)
         except CommandError as error:
             return jsonify(ok=False, text=str(error)), 400
+        if verb in CONFIRMED and confirm is None:
+            return ask(verb, checked)
+        with _place(halts if verb is Verb.HALT else places):  # first, so that nothing is used up in vain
+            return do(verb, checked, confirm or "")
+
+    def do(verb: Verb, checked: str | None, confirm: str) -> Answered:
         if verb in CONFIRMED:
-            if confirm is None:
-                return ask(verb, checked)
             asked = questions.take(confirm, verb, checked)
             if asked is None:
                 return jsonify(ok=False, text="this confirm is used, too old or for another command"), 409
@@ -61,6 +73,17 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
     for verb in OFFERED:
         routes.add_url_rule(f"/api/{verb}", str(verb), run, methods=["POST"], defaults={"name": str(verb)})
     return routes
+
+
+@contextmanager
+def _place(free: threading.BoundedSemaphore) -> Iterator[None]:
+    """Raises ServiceUnavailable."""
+    if not free.acquire(blocking=False):
+        raise ServiceUnavailable("nothing was done: others are at work; see the status, and send it again")
+    try:
+        yield
+    finally:
+        free.release()
 
 
 def _authorise(token: str | None) -> None:
