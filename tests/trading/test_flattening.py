@@ -18,6 +18,7 @@ from wsb_snake.trading.broker import Unavailable, Unknown
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof
 from wsb_snake.trading.flatten_memory import FlattenMemory
+from wsb_snake.trading.flattening import DROPPED
 
 FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
 
@@ -124,14 +125,35 @@ def test_what_was_asked_of_a_broker_that_cannot_be_read_is_of_its_day(
     w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
     w.start(agree=False)
     daemon_owner.do(alpaca_executor, "flatten", "all")
-    w.run(hours * 3600)
+    w.run(hours * 3600 + 1)
     assert len(w.desk.flatten.unread) == 1 - left
+    assert dropped(w) == left
     w.agree()
     w.run(11 * 3600 if left else 60)
     assert w.held(SPY_LATER) == left
     assert w.desk.flatten.unread == {}
+    assert dropped(w) == left
     w.check()
     w.crash()
+
+
+def test_what_a_daemon_that_was_down_at_midnight_drops_is_told_once(tmp_path: Path) -> None:
+    w = World(tmp_path, "10:00")
+    w.start(agree=False)
+    daemon_owner.do(alpaca_executor, "flatten", "all")
+    w.run(1)
+    w.crash()
+    w.clock.advance_to(w.clock.monotonic() + 20 * 3600)
+    for _ in range(2):
+        w.start(agree=False)
+        w.run(30)
+        assert dropped(w) == 1
+        w.crash()
+
+
+def dropped(w: World) -> int:
+    """How often the owner was told that a flatten is dropped."""
+    return sum(event["what"] == DROPPED[0] for event in w.events("error"))
 
 
 def test_proven_flat_it_is_forgotten(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What the owner's ``flatten`` still has to sell, kept across a crash.
 
-It is of its day: what was asked yesterday closes nothing today.
+It is of its day: what was asked yesterday closes nothing today, and the owner is told that it was dropped.
 """
 
 import json
@@ -17,24 +17,25 @@ _ANY = "any"
 
 class FlattenMemory:
     """``when_filled``: entries that worked when it was asked for, by position; what fills of them is sold.
-    ``unread``: by expiry (None: any), what was asked on ``unread_day`` before the broker was read."""
+    ``unread``: by expiry (None: any), what was asked on ``unread_day`` before the broker was read.
+    ``dropped``: something that an earlier day asked ended undone, and nobody was told yet."""
 
     def __init__(self) -> None:
         self.when_filled: dict[str, ExitReason] = {}
         self.unread: dict[date | None, ExitReason] = {}
         self.unread_day: date | None = None
+        self.dropped = False
 
     def remember(self, expiry: date | None, reason: ExitReason, day: date) -> None:
         """It was asked on ``day``, and the broker was not read yet."""
         self.forget_before(day)
         self.unread[expiry], self.unread_day = reason, day
 
-    def forget_before(self, day: date) -> bool:
-        """Drop of ``unread`` what an earlier day asked; whether anything was dropped."""
-        if not self.unread or self.unread_day == day:
-            return False
-        self.unread.clear()
-        return True
+    def forget_before(self, day: date) -> None:
+        """Drop of ``unread`` what an earlier day asked."""
+        if self.unread and self.unread_day != day:
+            self.unread.clear()
+            self.dropped = True
 
     def text(self, day: date) -> str:
         """For the database."""
@@ -47,6 +48,7 @@ class FlattenMemory:
         known = get_meta(conn, KEY)
         told = {} if known is None else json.loads(known)
         if told.get("day") != day.isoformat():
+            self.dropped |= bool(told.get("unread") or told.get("when_filled"))
             return
         self.forget_before(day)
         self.unread_day = day

@@ -15,6 +15,11 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof, look
 
+DROPPED = (
+    "a flatten of an earlier day was not finished and is dropped",
+    "it sells nothing any more; see what is held, and flatten again if that shall be sold",
+)
+
 
 class Flattening:
     """What was asked for and may still find something to close."""
@@ -36,7 +41,10 @@ class Flattening:
     def pursue(self) -> None:
         """Claim what has come to be held since."""
         ready = self._desk.ready
-        if self._memory.forget_before(self._desk.today()):
+        self._memory.forget_before(self._desk.today())
+        if self._memory.dropped:
+            self._memory.dropped = False
+            self._desk.alert(*DROPPED)
             self._save()
         for expiry, reason in self._memory.unread.copy().items():
             self._close(reason, expiry)
