@@ -23,7 +23,7 @@ LATER = "SPY261218C00600000"
 
 
 def held() -> Facts:
-    later = position(LATER, position_id="p3", qty=1)
+    later = position(LATER, position_id="p3", qty=1, origin="foreign_later")
     return facts(positions=(position(), position(PUT, position_id="p2", qty=5), later))
 
 
@@ -45,11 +45,14 @@ def web() -> Web:
     return Web()
 
 
-def test_a_halt_alone_is_done_at_once(web: Web) -> None:
-    assert set(OFFERED) - CONFIRMED == {Verb.HALT}
+def test_what_only_stops_entries_is_done_at_once(web: Web) -> None:
+    assert set(OFFERED) - CONFIRMED == {Verb.HALT, Verb.PAUSE}
     answer = web.post("halt")
     assert (answer.status_code, answer.get_json()) == (200, {"ok": True, "text": "halt done"})
-    assert web.desk.asked == [(Verb.HALT, None)]
+    assert web.post("pause", argument="030").status_code == 200
+    assert web.post("pause").status_code == 200
+    assert web.post("pause", argument="soon").status_code == 400
+    assert web.desk.asked == [(Verb.HALT, None), (Verb.PAUSE, "30"), (Verb.PAUSE, None)]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,7 @@ def test_a_halt_alone_is_done_at_once(web: Web) -> None:
         ("cancel", None, None, "This cancels every open entry"),
         ("eod", None, None, "Nothing is due to be sold by now"),
         ("resume", None, None, "New entries may go."),
+        ("adopt", f"{LATER} scalp", f"{LATER} scalp", f"lets the rules of the daemon sell {LATER} scalp"),
     ],
 )
 def test_what_else_changes_something_takes_two_posts(

@@ -8,7 +8,7 @@ import pytest
 from tests.trading.samples import NOON, OPEN, money, position, quote
 from wsb_snake.core.orders import ExitReason, Origin, PositionState
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
-from wsb_snake.trading.exits import Decision, decide
+from wsb_snake.trading.exits import Decision, decide, trail_price
 from wsb_snake.trading.positions import Watch
 
 FRESH = position()
@@ -112,6 +112,14 @@ def test_half_goes_at_fifty_percent_and_the_rest_trails() -> None:
     rest = position(plan=TRAILING, qty=3, bought_qty=5, half_sold=True, watch=Watch(high_bid=money("4.00")))
     assert decide(rest, quote("3.21", "3.30"), NOON, OPEN).decision is None
     assert decide(rest, quote("3.20", "3.30"), NOON, OPEN).decision == Decision(ExitReason.TRAIL, 3)
+
+
+def test_the_level_of_the_trail_is_known_once_it_trails() -> None:
+    rest = position(plan=TRAILING, qty=3, bought_qty=5, half_sold=True, watch=Watch(high_bid=money("4.00")))
+    assert trail_price(rest, rest.watch) == money("3.20")
+    assert trail_price(replace(rest, half_sold=False), rest.watch) is None
+    assert trail_price(rest, Watch()) is None
+    assert trail_price(replace(rest, plan=NO_EXITS), rest.watch) is None
 
 
 def test_one_contract_trails_from_fifty_percent_on() -> None:

@@ -1,4 +1,4 @@
-"""Commands over HTTP: ``POST /api/<verb>`` with the control token, and a second POST for all but ``halt``.
+"""Commands over HTTP: ``POST /api/<verb>`` with the control token, and a second POST for most of them.
 
 POST /api/flatten  {"argument": "all"}                       -> 202 {"text": ..., "confirm": "..."}
 POST /api/flatten  {"argument": "all", "confirm": "..."}     -> 200 {"ok": true, "text": ...}
@@ -16,9 +16,9 @@ from wsb_snake.owner.commands import CommandError, Commands, Verb
 from wsb_snake.owner.confirm import VALID_S, Confirmations
 from wsb_snake.owner.live import Control
 
-OFFERED = (Verb.HALT, Verb.RESUME, Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE, Verb.EOD)
-CONFIRMED = frozenset(OFFERED) - {Verb.HALT}
-"""A halt only makes things safer, so it is done at once."""
+OFFERED = (Verb.HALT, Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.FLATTEN, Verb.CLOSE, Verb.EOD, Verb.ADOPT)
+CONFIRMED = frozenset(OFFERED) - {Verb.HALT, Verb.PAUSE}
+"""A halt and a pause only stop entries, so they are done at once."""
 
 MOST_WAITING = 2
 """Commands that are waited for at the same time, each of which may keep a thread for some seconds."""
