@@ -10,6 +10,7 @@ from tests.engines.tapes import DAY, OPEN, SESSION, bar, flat, history, line, mi
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import from_eastern
 from wsb_snake.core.types import Bar, Headline
+from wsb_snake.engines import ignition, pressure, surge
 from wsb_snake.engines.day_tape import BAR
 from wsb_snake.engines.orchestrator import (
     ENGINE,
@@ -20,9 +21,11 @@ from wsb_snake.engines.orchestrator import (
     wants_execution,
 )
 from wsb_snake.engines.orchestrator_state import OrchestratorState
+from wsb_snake.engines.probability import MOVED, fuse
 from wsb_snake.engines.setup_families import TABLE, Family, Stage
 from wsb_snake.engines.state_machine import Phase
 from wsb_snake.engines.types import Direction, MarketView, Signal
+from wsb_snake.learning.boosts import MAX_POINTS
 from wsb_snake.sim.market import SeededMarket
 
 PASS = timedelta(minutes=10)
@@ -140,6 +143,43 @@ def test_learnt_weights_move_the_confidence_by_ten_points_at_most() -> None:
     surging, _ = day(bars, weights={"surge": 3.0, "ignition": 0.1, "pressure": 0.1})
     assert [signal.signal_id for signal in surging] == [signal.signal_id for signal in usual]
     assert surging[-1].confidence == pytest.approx(usual[-1].confidence + 10)
+
+
+STRUCK_EARLIER = ({"ignition": 3.0, "pressure": 0.1, "surge": 1.0}, {"ignition": 3.0, "surge": 3.0})
+"""Learnt weights with which a day strikes on their account and says so only later, when they mean less."""
+
+
+def by_prior(bars: Mapping[str, Sequence[Bar]], at: datetime, direction: Direction) -> float:
+    """The score of SPY towards ``direction`` at that moment, if nothing had been learnt."""
+    seen = view(bars, at)
+    return fuse(*(part.score(seen, "SPY") for part in (ignition, pressure, surge))).towards(direction)
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+@pytest.mark.parametrize("weights", STRUCK_EARLIER)
+def test_the_points_of_learnt_weights_are_those_of_the_confidence(
+    weights: Mapping[str, float], upside_down: bool
+) -> None:
+    """Whether the confidence is that of the strike or of this moment, with and without a restart between."""
+    made = [*expansion(), *line(101.05, 100.9, 12, volume=2)]
+    bars = {"SPY": timed(mirrored(made) if upside_down else made)}
+    earlier = 0
+    for offset in range(10):
+        state = OrchestratorState()
+        for minute in range(270 + offset, 303, 10):
+            seen = view(bars, OPEN + minute * BAR)
+            signals, state = scan(seen, OrchestratorState.from_json(state.to_json()), RULES, weights)
+            for signal in signals:
+                evidence, struck = dict(signal.evidence), state.ticker("SPY").machine.since
+                moved = evidence.get(MOVED, 0.0) * (-1 if upside_down else 1)
+                moments = (
+                    [signal.at] if evidence["score_at_strike"] == 0 or struck is None else [signal.at, struck]
+                )
+                prior = max(by_prior(bars, at, signal.direction) for at in moments)
+                assert signal.confidence - moved == pytest.approx(prior)
+                assert abs(moved) <= MAX_POINTS + 1e-9
+                earlier += evidence["score_at_strike"] > evidence["score_now"]
+    assert earlier > 0
 
 
 def test_a_trade_holds_the_ticker_until_it_is_closed() -> None:

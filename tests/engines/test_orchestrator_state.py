@@ -19,7 +19,7 @@ ways = st.none() | st.sampled_from(Direction)
 counts = st.integers(0, 400)
 prices = st.floats(0, 1e4)
 machines = st.builds(
-    Machine, st.sampled_from(Phase), moments, moments, moments, moments, ways, counts, prices
+    Machine, st.sampled_from(Phase), moments, moments, moments, moments, ways, counts, prices, prices
 )
 lives = st.builds(
     Life,

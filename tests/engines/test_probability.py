@@ -159,6 +159,8 @@ def test_learnt_weights_move_a_score_by_ten_points_at_most(
     moved = net(after) - net(before)
     assert abs(moved) <= MAX_POINTS + 1e-9
     assert dict(after.evidence).get(MOVED, 0.0) == pytest.approx(moved)
+    for way in (LONG, SHORT):
+        assert after.before(way) == pytest.approx(before.towards(way))
     assert (after.direction is None) == (after.score == 0)
     assert (after.tier, after.win_probability) == (tier_of(after.score), win_probability(after.score))
     free = fuse(one, two, three, normalised(learnt))

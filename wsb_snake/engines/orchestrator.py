@@ -221,6 +221,7 @@ def _conditions(
         aligned=aligned,
         choppy=_choppy(tape, n, rules),
         score=0.0 if fused is None else fused.towards(aligned),
+        moved=0.0 if fused is None else fused.towards(aligned) - fused.before(aligned),
         lunch=window_of(tape.bars[n].start, tape.session) is Window.LUNCH,
     )
 
@@ -285,8 +286,9 @@ def _speak(
     for row, life, direction in _living(tape, n, lives):
         aligned = life.held > 0 and direction is machine.direction
         strike = aligned and machine.phase is Phase.STRIKE
-        struck = _struck(tape, n, machine, rules) if strike else 0.0
+        struck, prior = _struck(tape, n, machine, rules) if strike else (0.0, 0.0)
         score = max(fused.towards(direction), struck)
+        moved = score - max(fused.before(direction), prior)
         if score < rules.alert or not families.may_speak(life, strike, rules.life):
             continue
         facts = (
@@ -308,16 +310,16 @@ def _speak(
             direction=direction,
             confidence=score,
             price=tape.closes[n],
-            evidence=(*facts, *fused.evidence, *_evidence(tape, n, row, life, rules)),
+            evidence=(*facts, *fused.told(direction, moved), *_evidence(tape, n, row, life, rules)),
         )
         return signal, {**lives, row.family: families.spoken(life, strike)}
     return None, lives
 
 
-def _struck(tape: DayTape, n: int, machine: Machine, rules: OrchestratorRules) -> float:
-    """The score of the strike, while it is so young that no pass can have seen it."""
+def _struck(tape: DayTape, n: int, machine: Machine, rules: OrchestratorRules) -> tuple[float, float]:
+    """The score of the strike, while it is so young that no pass can have seen it, and by prior weights."""
     young = machine.since is not None and tape.end(n) - machine.since < rules.most_minutes * day_tape.BAR
-    return machine.score if young else 0.0
+    return (machine.score, machine.score - machine.moved) if young else (0.0, 0.0)
 
 
 def _evidence(

@@ -83,7 +83,7 @@ def _machine(row: Any) -> Machine:
     return Machine(
         **{
             **_moments(row, "since", "seen", "coiled_at", "stirred_at"),
-            **_given(row, phase=Phase, direction=Direction, held=_whole, score=float),
+            **_given(row, phase=Phase, direction=Direction, held=_whole, score=float, moved=float),
         }
     )
 

@@ -63,6 +63,16 @@ class Fused:
         """The score where ``direction`` is this one's, else 0."""
         return self.score if direction is not None and direction is self.direction else 0.0
 
+    def before(self, direction: Direction | None) -> float:
+        """What ``towards`` would be with the prior weights."""
+        net = self.score * _sign(self.direction) - dict(self.evidence).get(MOVED, 0.0)
+        return max(0.0, net * _sign(direction))
+
+    def told(self, direction: Direction, moved: float) -> tuple[tuple[str, float], ...]:
+        """The evidence of a signal in whose confidence learnt weights gave ``moved`` points."""
+        others = tuple(pair for pair in self.evidence if pair[0] != MOVED)
+        return (*others, (MOVED, moved * _sign(direction))) if moved else others
+
 
 def fuse(
     ignition: Component,

@@ -40,7 +40,8 @@ class Conditions:
     """What one minute showed. ``at`` is the end of its bar.
 
     ``stirring``: a setup has most of what it needs; ``aligned`` is the direction of one that has all
-    of it, and ``score`` the fused score towards it, 0 where there is none.
+    of it, and ``score`` the fused score towards it, 0 where there is none, of which learnt weights
+    gave ``moved`` points.
     """
 
     at: datetime
@@ -49,13 +50,14 @@ class Conditions:
     aligned: Direction | None = None
     choppy: bool = False
     score: float = 0.0
+    moved: float = 0.0
     lunch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """``since`` is the minute in which the phase began; ``held`` counts minutes of ``direction`` in a row;
-    ``score`` is the one with which it struck."""
+    ``score`` and ``moved`` are those with which it struck."""
 
     phase: Phase = Phase.LURK
     since: datetime | None = None
@@ -65,6 +67,7 @@ class Machine:
     direction: Direction | None = None
     held: int = 0
     score: float = 0.0
+    moved: float = 0.0
 
 
 def step(machine: Machine, now: Conditions, rules: MachineRules = MachineRules()) -> Machine:
@@ -75,8 +78,8 @@ def step(machine: Machine, now: Conditions, rules: MachineRules = MachineRules()
     phase = _next(machine, now, rules)
     if phase is machine.phase:
         return machine
-    score = now.score if phase is Phase.STRIKE else machine.score
-    return replace(machine, phase=phase, since=now.at, score=score)
+    machine = replace(machine, phase=phase, since=now.at)
+    return replace(machine, score=now.score, moved=now.moved) if phase is Phase.STRIKE else machine
 
 
 def traded(machine: Machine, now: datetime) -> Machine:
