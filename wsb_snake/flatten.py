@@ -42,6 +42,11 @@ EXIT_FLAT, EXIT_NOT_FLAT = 0, 1
 DEAD_AFTER_S = 5.0
 """A control socket that is silent for so long belongs to a dead daemon."""
 
+UNWATCHED = (
+    "what the account holds is watched by nobody until the daemon runs: the service is started by systemd "
+    "within seconds, anything else by you (main.py run)"
+)
+
 ASK_AGAIN_S = 0.5
 POLL_S = 2.0
 ACCOUNT_TRIES = 20
@@ -149,7 +154,18 @@ def _direct(settings: Settings, asked: Asked, lanes: Lanes, say: Callable[[str],
         owner = _account_lock(settings, broker, world, say)
         if owner is not None:
             stack.callback(owner.release)
-        return _sell(settings, asked, broker, world, say)
+        code = _sell(settings, asked, broker, world, say)
+        if _may_hold(broker):
+            say(UNWATCHED)
+        return code
+
+
+def _may_hold(broker: Broker) -> bool:
+    """Whether the account holds anything, or may."""
+    try:
+        return bool(broker.positions())
+    except BrokerError:
+        return True
 
 
 def _acquired(lock: ProcessLock, say: Callable[[str], None]) -> bool | None:

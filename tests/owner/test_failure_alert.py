@@ -46,6 +46,8 @@ def test_it_says_what_happened_what_it_means_and_where_to_look(
         (DAEMON, "watchdog", "9", True),
         (DAEMON, "exit-code", "1", True),
         (DAEMON, "exit-code", "2", False),
+        (DAEMON, "exit-code", "3", True),
+        (DAEMON, "exit-code", "4", False),
         (DAEMON, "exit-code", "243", False),
         (DAEMON, "resources", "", False),
         (DAEMON, "", "", False),

@@ -110,7 +110,19 @@ class Pair:
         return self._start(self.program, environment, self.folder / f"run{self.runs}")
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {**clean_environment(), "WSB_SNAKE_DATA_DIR": str(self.folder / "data")}
+        """A command that needs no more than the data directory."""
+        return self._command(words, {})
+
+    def configured(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command in the environment that the exchange printed."""
+        return self._command(words, self.environment)
+
+    def _command(self, words: Sequence[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **clean_environment(),
+            **settings,
+            "WSB_SNAKE_DATA_DIR": str(self.folder / "data"),
+        }
         return subprocess.run(
             [sys.executable, "main.py", *words],
             cwd=ROOT,

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.pair import DAY, SEED, Pair, clean_environment, ended, in_the_money, pair, until
-from tests.source_rules import ROOT
+from tests.process.pair import DAY, SEED, Pair, ended, in_the_money, pair, until
+from wsb_snake.flatten import UNWATCHED
 from wsb_snake.sim.market import SeededMarket
 
 pytestmark = pytest.mark.timeout(240)
@@ -29,21 +28,7 @@ def both(tmp_path: Path) -> Iterator[Pair]:
 
 
 def flatten(both: Pair, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command in the environment that the exchange printed."""
-    environment = {
-        **clean_environment(),
-        **both.environment,
-        "WSB_SNAKE_DATA_DIR": str(both.folder / "data"),
-    }
-    return subprocess.run(
-        [sys.executable, "main.py", "flatten", *words],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    return both.configured("flatten", *words)
 
 
 def rest_by_hand(both: Pair, symbol: str, qty: int, limit: str) -> str:
@@ -116,6 +101,7 @@ def test_a_stopped_daemon_is_ended_before_anything_is_sold(both: Pair) -> None:
     ending = lines.index(f"ending the daemon, process {process.pid}")
     assert ending < next(n for n, line in enumerate(lines) if "selling 2 ×" in line)
     assert both.sold() == {qqq: 2}
+    assert lines[-2:] == ["flat: the broker has shown it twice", UNWATCHED]
     assert (both.folder / "data" / "halt").exists()
     both.run()
     shown = both.monitored(1)
@@ -140,6 +126,7 @@ def test_without_a_daemon_a_foreign_order_that_holds_them_is_cancelled_first(bot
     assert done.returncode == 0, done.stdout + done.stderr
     assert broker(both, f"/v2/orders/{foreign}")["status"] == "canceled"
     assert both.sold() == {qqq: 2, LATER: 1}
+    assert UNWATCHED in done.stdout, "its shares"
     again = flatten(both, "all", "--direct")
     assert again.returncode == 0 and "selling" not in again.stdout
 
@@ -149,7 +136,8 @@ def test_a_contract_without_a_bid_is_named_and_fails(both: Pair) -> None:
     both.exchange(LATE, f"{bare}=3@0.05", f"{aapl}=1@6")
     done = flatten(both, "--direct", "--wait", "20")
     assert done.returncode == 1, done.stdout + done.stderr
-    last = done.stdout.splitlines()[-1]
+    *_, last, unwatched = done.stdout.splitlines()
+    assert unwatched == UNWATCHED
     assert last.startswith(f"NOT PROVEN FLAT: {bare}: nobody bids") and "0.01" in last
     assert both.sold() == {aapl: 1}
 

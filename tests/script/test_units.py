@@ -1,6 +1,7 @@
 """The systemd units: valid, hardened, and saying what the code does."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -115,10 +116,43 @@ def test_every_command_of_the_units_exists() -> None:
 
 
 def test_what_would_end_the_same_again_is_not_started_again() -> None:
+    """A lock that is taken will be free: flatten --direct has it while it sells, however long that takes."""
     text = (UNITS / "wsb-snake.service").read_text()
-    codes = (daemon_start.BAD_CONFIGURATION, daemon_start.RUNNING, daemon_start.REFUSED)
-    assert f"RestartPreventExitStatus={' '.join(map(str, codes))}\n" in text
-    assert f"exit-code:[{''.join(map(str, codes))}]" in text
+    codes = (daemon_start.BAD_CONFIGURATION, daemon_start.REFUSED)
+    assert f"\nRestartPreventExitStatus={' '.join(map(str, codes))}\n" in text
+    assert text.index("[Unit]") < text.index("\nStartLimitIntervalSec=0\n") < text.index("[Service]")
+
+
+@pytest.mark.parametrize(
+    ("ended", "tells"),
+    [
+        ("success 0", False),
+        (f"exit-code {daemon_start.BAD_CONFIGURATION}", False),
+        (f"exit-code {daemon_start.RUNNING}", False),
+        (f"exit-code {daemon_start.REFUSED}", False),
+        ("exit-code 1", True),
+        ("signal KILL", True),
+        ("watchdog KILL", True),
+    ],
+)
+def test_a_stop_that_is_no_end_is_told_and_a_taken_lock_is_not(
+    tmp_path: Path, ended: str, tells: bool
+) -> None:
+    """The line is run by a shell, as systemd hands it over."""
+    (line,) = re.findall(r"^ExecStopPost=\+(.+)$", (UNITS / "wsb-snake.service").read_text(), re.MULTILINE)
+    notes = tmp_path / "notes"
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{notes}\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    result, status = ended.split()
+    subprocess.run(
+        shlex.split(line.replace("$$", "$").replace("%n", "wsb-snake.service")),
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SERVICE_RESULT": result, "EXIT_STATUS": status},
+        timeout=60,
+        check=True,
+    )
+    told = notes.read_text() if notes.exists() else ""
+    unit = f"wsb-snake-alert@wsb-snake.service:{result}.service"
+    assert told == (f"--no-block start {unit}\n" if tells else "")
 
 
 def test_the_daemon_may_write_where_the_lock_on_the_account_lies() -> None:

@@ -18,9 +18,7 @@ from wsb_snake.keeping.alarm import tell_owner
 from wsb_snake.owner import health_check
 
 DAEMON, BACKUP, HEALTH = "wsb-snake.service", "wsb-snake-backup.service", "wsb-snake-health.service"
-GIVEN_UP = MappingProxyType(
-    {"2": "bad configuration", "3": "another daemon runs already", "4": "the broker refuses it"}
-)
+GIVEN_UP = MappingProxyType({"2": "bad configuration", "4": "the broker refuses it"})
 AT_EACH_STOP = frozenset({"watchdog", "signal", "core-dump", "timeout", "oom-kill"})
 SYSTEMDS_OWN = 200
 """From this exit status on, systemd itself could not start the unit."""
@@ -68,8 +66,9 @@ def chat_settings(env_file: Path) -> Settings:
 
 
 def told_at_its_stop(unit: str, told: Mapping[str, str]) -> bool:
-    """Whether the same end was told when the daemon stopped: systemd from 254 on has OnFailure= speak also
-    of what it starts again. ``told`` are systemd's variables."""
+    """Whether the same end was told when the daemon stopped, or needs no telling (another holds the lock):
+    systemd from 254 on has OnFailure= speak also of what it starts again. ``told`` are systemd's variables.
+    """
     result, status = told.get("MONITOR_SERVICE_RESULT", ""), told.get("MONITOR_EXIT_STATUS", "")
     ran = result == "exit-code" and status.isdigit() and int(status) < SYSTEMDS_OWN
     return unit == DAEMON and (result in AT_EACH_STOP or (ran and status not in GIVEN_UP))
