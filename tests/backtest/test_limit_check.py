@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from wsb_snake.backtest.limit_check import Figures, Fill, check
+from wsb_snake.config import Settings
 from wsb_snake.sim.orders import SimOrder, SimStatus
 
 DAY = date(2026, 11, 24)
@@ -23,7 +24,9 @@ FIGURES = Figures(
     overnight_dollars=Decimal(2000),
     ticker_dollars=Decimal(2000),
     sector_dollars=Decimal(3000),
+    loss_dollars=Decimal(600),
     positions=5,
+    overnight_positions=1,
     orders_minute=6,
     orders_day=60,
 )
@@ -63,8 +66,9 @@ def bought(orders: Sequence[SimOrder]) -> list[Fill]:
     ]
 
 
-def sold(order: SimOrder, at: datetime) -> Fill:
-    price = order.limit_price or Decimal(0)
+def sold(order: SimOrder, at: datetime, dollars: int | None = None) -> Fill:
+    """At what it cost, or for so many ``dollars``."""
+    price = (order.limit_price or Decimal(0)) if dollars is None else Decimal(dollars) / 100
     return Fill(at, "wsb-20261124-s-x-x-1", order.symbol, "sell", order.qty, price)
 
 
@@ -139,6 +143,65 @@ def test_what_is_held_overnight_has_a_limit_of_its_own() -> None:
     orders = [entry(n, LATER, 1050, at=START + n * 60 * SECOND) for n in range(2)]
     fills = [fill for o in orders for fill in (*bought([o]), sold(o, o.submitted_at + 30 * SECOND))]
     assert found(orders, fills) == ["premium held overnight is 2100.00, the limit 2000"]
+
+
+@pytest.mark.parametrize(
+    ("letter", "sold_first", "breaches"), [("s", False, 1), ("s", True, 0), ("m", False, 0)]
+)
+def test_one_engine_has_so_many_places_overnight(letter: str, sold_first: bool, breaches: int) -> None:
+    first = entry(0, LATER, 500, at=START)
+    second = entry(1, "AAPL261211C00200000", 500, at=START + 60 * SECOND)
+    second = replace(second, client_order_id=f"wsb-20261124-{letter}-000000000001-e-1")
+    fills = [*bought([first]), *([sold(first, START + 30 * SECOND)] if sold_first else []), *bought([second])]
+    told = ["positions of the engine overnight is 2, the limit 1"]
+    assert found([first, second], fills) == told * breaches
+
+
+def test_what_of_an_engine_still_works_takes_its_place_overnight() -> None:
+    symbols = (LATER, "AAPL261211C00200000")
+    orders = [entry(n, name, 500, at=START + n * 10 * SECOND, filled=False) for n, name in enumerate(symbols)]
+    assert found(orders, []) == ["positions of the engine overnight is 2, the limit 1"]
+
+
+LOST = ["realised loss of the day is 600.00, entries end at 600"]
+
+
+def lost(dollars: int, *, again_s: int = 120) -> tuple[list[SimOrder], list[Fill]]:
+    """A trade that loses ``dollars`` half a minute after it was bought, and so long after that the next."""
+    first = entry(0, SPY, 1000, at=START)
+    over = START + 30 * SECOND
+    second = entry(1, QQQ, 100, at=over + again_s * SECOND)
+    return [first, second], [*bought([first]), sold(first, over, 1000 - dollars), *bought([second])]
+
+
+@pytest.mark.parametrize(("dollars", "again_s", "told"), [(600, 120, LOST), (599, 120, []), (600, 40, [])])
+def test_no_entry_follows_the_day_s_loss_once_it_can_be_known(
+    dollars: int, again_s: int, told: list[str]
+) -> None:
+    orders, fills = lost(dollars, again_s=again_s)
+    assert found(orders, fills) == told
+
+
+def test_what_is_open_may_make_up_for_a_loss() -> None:
+    orders, fills = lost(600)
+    open_one = entry(2, TSLA, 100, at=START)
+    assert found([orders[0], open_one, orders[1]], [*bought([open_one]), *fills]) == []
+    by_hand = Fill(START, "9f1c", TSLA, "buy", 1, Decimal(1))
+    assert found(orders, [by_hand, *fills]) == []
+
+
+@pytest.mark.parametrize(("proceeds", "told"), [(1, []), (0, LOST)])
+def test_what_others_bought_and_the_daemon_sold_cost_nothing_at_most(proceeds: int, told: list[str]) -> None:
+    orders, fills = lost(600)
+    by_hand = Fill(START, "9f1c", TSLA, "buy", 1, Decimal(15))
+    sale = Fill(START + SECOND, "wsb-20261124-a-x-x-1", TSLA, "sell", 1, Decimal(proceeds))
+    assert found(orders, [by_hand, sale, *fills]) == told
+
+
+def test_the_loss_limit_is_the_smaller_of_dollars_and_share_of_equity() -> None:
+    settings = Settings(_env_file=None)
+    assert Figures.of(settings, Decimal(100_000)).loss_dollars == 600
+    assert Figures.of(settings, Decimal(10_000)).loss_dollars == 300
 
 
 def test_what_somebody_buys_by_hand_counts_once_it_can_be_known() -> None:

@@ -1,7 +1,11 @@
 """Whether a day's orders kept the limits, told from what the exchange saw alone. Pure.
 
-At each entry order of ours the exchange's fills up to that moment say what was spent, held and at risk;
-nothing is asked of the daemon's book or of its governor. The figures are those of the settings.
+At each entry order of ours the exchange's fills up to that moment say what was spent, held, at risk and
+lost; nothing is asked of the daemon's book or of its governor. The figures are those of the settings.
+
+The day's loss is checked where fills alone prove it: nothing is open that could make up for it. Not checked:
+the loss while something is open, what was held before the day began, the entries of one signal (no exchange
+knows signals) and the account's buying power (which the exchange itself enforces).
 """
 
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -19,12 +23,14 @@ from wsb_snake.sim.orders import SimOrder
 _OURS = "wsb-"
 _ENGINE_AT = 2  # the place of the engine's letter among the parts of a client_order_id
 _KNOWN_AFTER = timedelta(seconds=45)
-"""How long what somebody buys by hand may go unseen: the reconciler's 30 s, and the broker's own lag."""
+"""How long what somebody buys by hand may go unseen, and a fill whose report was lost: the reconciler's
+30 s, and the broker's own lag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Dollars and counts; ``trade_dollars`` is the lower of the dollars and the share of equity."""
+    """Dollars and counts; of ``trade_dollars`` and ``loss_dollars`` each is the lower of the dollars and the
+    share of equity."""
 
     trade_dollars: Decimal
     day_dollars: Decimal
@@ -32,7 +38,9 @@ class Figures:
     overnight_dollars: Decimal
     ticker_dollars: Decimal
     sector_dollars: Decimal
+    loss_dollars: Decimal
     positions: int
+    overnight_positions: int
     orders_minute: int
     orders_day: int
 
@@ -48,7 +56,11 @@ class Figures:
             overnight_dollars=settings.wsb_snake_max_overnight_dollars,
             ticker_dollars=settings.wsb_snake_max_ticker_dollars,
             sector_dollars=settings.wsb_snake_max_sector_dollars,
+            loss_dollars=min(
+                settings.wsb_snake_max_daily_loss_dollars, settings.wsb_snake_max_daily_loss_equity * equity
+            ),
             positions=settings.wsb_snake_max_positions,
+            overnight_positions=settings.wsb_snake_max_overnight_positions,
             orders_minute=settings.wsb_snake_max_orders_minute,
             orders_day=settings.wsb_snake_max_orders_day,
         )
@@ -68,7 +80,8 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class LimitCheck:
-    """``entries`` orders were looked at, each against every limit; one line for each that exceeds one."""
+    """``entries`` orders were looked at, each against the limits that this module's text does not except;
+    one line for each that exceeds one."""
 
     entries: int = 0
     breaches: tuple[str, ...] = ()
@@ -101,7 +114,8 @@ class _Room:
         self._at = order.submitted_at
         self._entries = entries
         known = {entry.client_order_id for entry in entries}
-        self._fills = [fill for fill in fills if fill.at + _unseen(fill) <= self._at and _before(fill, known)]
+        self._all = [fill for fill in fills if fill.at <= self._at and _before(fill, known)]
+        self._fills = [fill for fill in self._all if fill.at + _unseen(fill) <= self._at]
         self._held = dict(_lots(self._fills))
 
     def exceeded(self, figures: Figures, day: date) -> Iterator[str]:
@@ -133,7 +147,14 @@ class _Room:
         ]
         if parse(order.symbol).expiry > day:
             overnight = self._spent(lambda each: parse(each.symbol).expiry > day)
-            used.append(("premium held overnight", overnight, figures.overnight_dollars))
+            places = self._overnight_positions(letter, day)
+            used += [
+                ("premium held overnight", overnight, figures.overnight_dollars),
+                ("positions of the engine overnight", places, figures.overnight_positions),
+            ]
+        lost = self._lost()
+        if lost >= figures.loss_dollars:
+            yield f"realised loss of the day is {lost:.2f}, entries end at {figures.loss_dollars}"
         for what, amount, limit in used:
             if amount > limit:
                 told = f"{amount:.2f}" if isinstance(amount, Decimal) else amount
@@ -161,6 +182,32 @@ class _Room:
 
     def _filled(self, order: SimOrder) -> int:
         return sum(fill.qty for fill in self._fills if fill.client_order_id == order.client_order_id)
+
+    def _lost(self) -> Decimal:
+        """Dollars that the day has lost for certain: nothing is open, and every fill can be known.
+
+        What others bought counts as if it had cost nothing: from which price the daemon counts it, no fill
+        tells.
+        """
+        if any(fill.at + _KNOWN_AFTER > self._at for fill in self._all) or any(_lots(self._all)):
+            return Decimal(0)
+        lost = Decimal(0)
+        for fill in self._all:
+            paid = fill.qty * fill.price * CONTRACT_SHARES
+            if is_option(fill.symbol) and fill.side == "sell":
+                lost -= paid
+            elif is_option(fill.symbol) and fill.client_order_id.startswith(_OURS):
+                lost += paid
+        return lost
+
+    def _overnight_positions(self, letter: str, day: date) -> int:
+        """Contracts that expire after ``day`` and that one engine holds, or has on their way."""
+        its = [each for each in self._entries if _letter(each) == letter]
+        names = {each.client_order_id for each in its}
+        fills = [fill for fill in self._fills if fill.side == "sell" or fill.client_order_id in names]
+        held = {symbol for symbol, _ in _lots(fills)}
+        held |= {each.symbol for each in its if _open_at(each, self._at)}
+        return sum(parse(symbol).expiry > day for symbol in held)
 
     def _positions(self) -> int:
         coming = {each.symbol for each in self._entries if _open_at(each, self._at)}
