@@ -92,6 +92,22 @@ def test_the_first_alert_is_out_within_the_minute_and_names_contract_quantity_an
         w.broker.always.clear()
 
 
+def test_two_positions_in_one_contract_are_told_with_all_their_contracts(tmp_path: Path) -> None:
+    with world(tmp_path, "15:00", rules=KEPT, wsb_snake_cutoff_flatten=False) as w:
+        ours = w.open(plan=ExitPlan())
+        w.by_hand(SPY_CALL, "buy", 2)
+        w.until(lambda: len(w.watched) == 2, 60)
+        w.price("0", "0.05")
+        w.to("15:56:55")
+        assert [[row[:2] for row in told] for told in reasons(w)] == [[(SPY_CALL, ours.qty + 2)]] * 2
+        w.broker.always["submit"] = Rejected("account is restricted", 403)
+        w.exchange.hold(IWM_CALL, 1, Decimal("1.05"))
+        w.to("15:58:55")
+        assert len(w.watched) == 3
+        why = {row[0]: row[2] for row in reasons(w)[-1]}
+        assert why == {SPY_CALL: "no bid", IWM_CALL: "the broker refuses: account is restricted"}
+
+
 def test_each_contract_that_is_left_is_warned_of_once_two_minutes_before_the_close(tmp_path: Path) -> None:
     with world(tmp_path, "15:54:30", rules=KEPT, wsb_snake_cutoff_flatten=False) as w:
         for symbol in (SPY_CALL, SPY_PUT):

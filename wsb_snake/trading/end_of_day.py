@@ -21,7 +21,7 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.dispatch import cancel_foreign
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, EodState, advance, read, rungs
 from wsb_snake.trading.eod_reasons import FOREIGN, NO_ANSWER, NOT_BOOKED, why_open
-from wsb_snake.trading.exercise import ExerciseWatch
+from wsb_snake.trading.exercise import ExerciseWatch, held_today
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import never_traded, ours
 
@@ -182,33 +182,36 @@ class EndOfDay:
             )
 
     def _still_open(self, day: date) -> tuple[dict[str, object], ...]:
-        """What stands in contracts expiring on ``day``, by book and broker, each with its reason."""
+        """What stands in contracts expiring on ``day``, by book and broker, each with its reasons."""
         desk = self._desk
         answering, now = desk.broker_age_s() is not None and desk.broker_fresh(), desk.now()
         positions, orders = desk.pollers.positions.latest, desk.pollers.orders.latest
         untouchable = {f.symbol for f in never_traded(() if positions is None else positions.value)}
-        rows: dict[str, dict[str, object]] = {}
+        held = {holding.symbol: holding.qty for holding in held_today(desk, day)}
+        reasons: dict[str, list[str]] = {symbol: [] for symbol in held}
         for position in desk.book.view.held():
             own = [o for o in desk.book.view.orders if o.position_id == position.position_id]
             if position.expiry == day and (position.qty or any(o.live for o in own)):
                 why = why_open(position, own, desk.board.get(position.symbol), answering, now)
                 if position.symbol in untouchable and answering:
                     why = FOREIGN
-                rows[position.symbol] = {"symbol": position.symbol, "qty": position.qty, "why": why}
-        for line in () if positions is None else positions.value:
-            if line.is_option and line.qty > 0 and parse(line.symbol).expiry == day:
-                why = FOREIGN if line.symbol in untouchable else NOT_BOOKED
-                row = {"symbol": line.symbol, "qty": int(line.qty), "why": why if answering else NO_ANSWER}
-                rows.setdefault(line.symbol, row)
+                reasons.setdefault(position.symbol, []).append(why)
+        for symbol in held:
+            if not reasons[symbol]:
+                why = FOREIGN if symbol in untouchable else NOT_BOOKED
+                reasons[symbol].append(why if answering else NO_ANSWER)
         for order in () if orders is None else orders.value:
             if order.is_option and order.status in LIVE and parse(order.symbol).expiry == day:
                 why = (
                     f"somebody's order to {order.side} {order.qty} is still open" if answering else NO_ANSWER
                 )
-                rows.setdefault(order.symbol, {"symbol": order.symbol, "qty": 0, "why": why})
-        if not rows and not answering:
+                reasons.setdefault(order.symbol, [why])
+        if not reasons and not answering:
             return ({"symbol": "the account", "qty": 0, "why": NO_ANSWER},)
-        return tuple(rows[symbol] for symbol in sorted(rows))
+        return tuple(
+            {"symbol": symbol, "qty": held.get(symbol, 0), "why": "; ".join(dict.fromkeys(reasons[symbol]))}
+            for symbol in sorted(reasons)
+        )
 
 
 def _store(change: Change, state: EodState, closing: int) -> None:
