@@ -11,6 +11,7 @@ from wsb_snake.core.orders import ExitReason
 from wsb_snake.trading import alpaca_executor as executor_module
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import Unavailable, Unknown
+from wsb_snake.trading.closing import BLOCKED_AT_MOST_S
 from wsb_snake.trading.desk import Desk
 
 
@@ -76,6 +77,24 @@ def test_where_nobody_bids_the_refusals_say_it(tmp_path: Path) -> None:
         alpaca_executor.execute_exit(position.position_id, ExitReason.MANUAL)
         w.run(120)
         assert told(w) == []
+
+
+def test_somebodys_order_excuses_it_only_while_it_is_waited_for(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        position = w.open()
+        w.by_hand(SPY_CALL, "sell", 1, "1.80")
+        w.desk.pollers.orders.ask()
+        w.run(2)
+        w.broker.always["submit"] = w.broker.always["cancel"] = Unavailable("HTTP 503")
+        alpaca_executor.execute_exit(position.position_id, ExitReason.STOP)
+        w.run(BLOCKED_AT_MOST_S + 45)
+        assert told(w) == []
+        w.run(30)
+        ((what, why),) = told(w)
+        assert what.startswith(f"decided to sell {position.qty} {SPY_CALL} (stop) 7")
+        assert "HTTP 503" in why
+        w.broker.always.clear()
+        w.until(w.outcomes, 60)
 
 
 def test_a_market_that_is_closed_is_waited_for(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from wsb_snake.core.orders import UNSETTLED, Order, OrderStatus, PositionState, Purpose
+from wsb_snake.trading.closing import BLOCKED_AT_MOST_S
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_reasons import ANSWER_DUE_S, why_open
 from wsb_snake.trading.positions import Position
@@ -61,7 +62,10 @@ def _may_wait(desk: Desk, position: Position) -> bool:
     if not desk.broker_fresh():  # then nobody knows
         return False
     quote = desk.board.get(position.symbol)
-    return (quote is not None and quote.bid <= 0) or position.position_id in desk.blocked_since
+    if quote is not None and quote.bid <= 0:
+        return True
+    blocked = desk.blocked_since.get(position.position_id)
+    return blocked is not None and (desk.now() - blocked).total_seconds() < BLOCKED_AT_MOST_S
 
 
 def _why(desk: Desk, position: Position, found: Sequence[Order]) -> str:
