@@ -40,8 +40,14 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
         if not desk.ready:
             return f"closing {claimed} positions; the broker has not been read yet, what it shows then too"
         if not claimed:
-            return "nothing to close, or it is being closed already; see status"
-        return f"closing {claimed} positions; watch status until they are gone"
+            return (
+                "nothing to close, or it is being closed already; the broker is read again, "
+                "and what it shows only then is closed too: see status"
+            )
+        return (
+            f"closing {claimed} positions, and what the broker shows only when it is read again; "
+            "watch status until they are gone"
+        )
     if verb == "close":
         asked = (argument or "").split()
         named = {p.symbol for p in executor.get_options_positions() if {p.symbol, p.underlying} & set(asked)}

@@ -96,10 +96,14 @@ def test_flatten_needs_a_tap_and_a_tap_counts_once(phone: Phone, day: World) -> 
     assert phone.tap(do_it, user=STRANGER) == phone.tap(do_it, chat=STRANGER) == ""
     day.run(1)
     assert day.exits == [] and any(f"user {STRANGER}" in text for text in day.alerts())
-    assert phone.tap(do_it) == "closing 1 positions; watch status until they are gone"
+    answer = (
+        "closing 1 positions, and what the broker shows only when it is read again; "
+        "watch status until they are gone"
+    )
+    assert phone.tap(do_it) == answer
     day.until(lambda: day.held() == 0)
     record = list(phone.room.rewritten)
-    assert record == ["/flatten all\nclosing 1 positions; watch status until they are gone"]
+    assert record == [f"/flatten all\n{answer}"]
     assert "answered this already" in phone.tap(do_it)
     assert "not known any more" in phone.tap("do:of-another-start")
     assert phone.room.rewritten == record

@@ -3,11 +3,12 @@
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.sim.bench import SPY_CALL, SPY_LATER
+from tests.sim.bench import SPY_CALL, SPY_LATER, SPY_PUT
 from tests.trading.world import Trouble, World, world
 from wsb_snake import daemon_owner
 from wsb_snake.core.orders import ExitReason, PositionState
@@ -64,6 +65,62 @@ def test_before_the_broker_was_read_it_is_remembered(tmp_path: Path, scope: str,
     assert w.held() == 1
     w.check()
     w.crash()
+
+
+def buy_elsewhere(w: World, symbol: str, qty: int) -> None:
+    """Contracts that nothing has told the daemon of."""
+    w.exchange.hold(symbol, qty, w.exchange.quote(symbol, w.clock.now()).ask)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+@pytest.mark.parametrize(("scope", "left"), [("all", 0), ("0dte", 2)])
+def test_what_only_the_next_reading_shows_is_sold_as_well(
+    tmp_path: Path, scope: str, left: int, crashed: bool
+) -> None:
+    with world(tmp_path) as w:
+        buy_elsewhere(w, SPY_CALL, 1)
+        buy_elsewhere(w, SPY_LATER, 2)
+        answer = w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", scope))
+        assert not w.watched
+        if crashed:
+            w.broker.always["positions"] = Unavailable("HTTP 503")
+            w.run(2)
+            w.restart()
+        w.until(lambda: not w.held() and not w.desk.flatten.unread, 60)
+        assert answer.startswith("nothing to close") and "the broker is read again" in answer
+        w.run(60)
+        assert w.held(SPY_LATER) == left
+        buy_elsewhere(w, SPY_PUT, 1)  # what comes later was not asked for
+        w.run(60)
+        assert w.held(SPY_PUT) == 1
+
+
+def test_so_is_what_is_taken_up_only_once_our_own_sale_in_the_contract_is_over(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        ours = w.open()
+        w.price("0", "0.05")  # nobody buys
+        w.exchange.hold(SPY_CALL, 2, Decimal("1.04"))
+        assert "closing 1 positions" in w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(60)
+        assert w.held() == ours.qty + 2
+        buy_elsewhere(w, SPY_LATER, 1)
+        w.run(60)
+        w.price("1.00", "1.04")
+        w.until(lambda: not w.held() and not w.desk.flatten.unread, 120)
+        w.run(60)
+        assert w.held(SPY_LATER) == 1
+
+
+def test_what_is_entered_after_it_was_asked_for_is_kept(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.broker.always["positions"] = Unavailable("HTTP 503")
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(3)
+        position = w.open()
+        w.broker.always.clear()
+        w.until(lambda: not w.desk.flatten.unread, 60)
+        w.run(10)
+        assert w.position(position.position_id).state is PositionState.OPEN
 
 
 @pytest.mark.parametrize("resumed", [False, True])

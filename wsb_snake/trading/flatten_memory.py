@@ -17,7 +17,7 @@ _ANY = "any"
 
 class FlattenMemory:
     """``when_filled``: entries that worked when it was asked for, by position; what fills of them is sold.
-    ``unread``: by expiry (None: any), what was asked on ``unread_day`` before the broker was read.
+    ``unread``: by expiry (None: any), what was asked on ``unread_day`` and the broker not read since.
     ``dropped``: something that an earlier day asked ended undone, and nobody was told yet."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class FlattenMemory:
         self.dropped = False
 
     def remember(self, expiry: date | None, reason: ExitReason, day: date) -> None:
-        """It was asked on ``day``, and the broker was not read yet."""
+        """It was asked on ``day``, and the broker was not read since."""
         self.forget_before(day)
         self.unread[expiry], self.unread_day = reason, day
 

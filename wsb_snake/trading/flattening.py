@@ -1,24 +1,33 @@
 """The owner's ``flatten``: everything in scope is claimed, also what is held only after it was asked for.
 
 An entry that works at that moment is called back, and whatever fills of it all the same is sold, also
-after a crash. What is asked before the broker was read is done again until it was.
+after a crash. It is done again until the book has what the broker shows in a reading begun since.
 """
 
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import partial
 
-from wsb_snake.core.orders import ExitReason, PositionState
+from wsb_snake.core.orders import ExitReason, PositionState, Purpose
 from wsb_snake.trading import flatten_memory
 from wsb_snake.trading.closing import claim
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import Reading
-from wsb_snake.trading.flat_proof import FlatProof, look
+from wsb_snake.trading.flat_proof import FlatProof, in_scope, look
+from wsb_snake.trading.reconciler import never_traded
 
 DROPPED = (
     "a flatten of an earlier day was not finished and is dropped",
     "it sells nothing any more; see what is held, and flatten again if that shall be sold",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """``left``: the contracts that the first reading since ``at`` showed and the book lacks; None before."""
+
+    at: datetime
+    left: frozenset[str] | None = None
 
 
 class Flattening:
@@ -28,15 +37,18 @@ class Flattening:
         self._desk = desk
         self._memory = desk.flatten
         self._proof: FlatProof | None = None
+        self._began = desk.now()
+        self._asked: dict[date | None, _Asked] = {}
 
     def ask(self, reason: ExitReason, expiry: date | None) -> int:
-        """Close what expires on ``expiry`` (None: everything); how many positions that concerns."""
-        if not self._desk.ready:
-            self._memory.remember(expiry, reason, self._desk.today())
-            self._save()
-        asked = self._close(reason, expiry)
+        """Close what expires on ``expiry`` (None: everything), also what the next reading of the broker
+        shows first; how many positions of the book that concerns."""
+        asked = self._asked[expiry] = _Asked(self._desk.now())
+        self._memory.remember(expiry, reason, self._desk.today())
+        self._save()
+        closing = self._close(reason, expiry, asked)
         self._desk.bell.set()
-        return asked
+        return closing
 
     def pursue(self) -> None:
         """Claim what has come to be held since."""
@@ -47,27 +59,63 @@ class Flattening:
             self._desk.alert(*DROPPED)
             self._save()
         for expiry, reason in self._memory.unread.copy().items():
-            self._close(reason, expiry)
+            asked = self._asked.setdefault(expiry, _Asked(self._began))
+            self._close(reason, expiry, asked)
             if ready:
-                self._memory.unread.pop(expiry, None)
-                self._save()
+                self._read_since(expiry, asked)
         for position in self._desk.book.view.watched():
             wanted = self._memory.when_filled.get(position.position_id)
             if wanted is not None:
                 claim(self._desk, position.position_id, wanted)
         if ready and self._memory.when_filled and self._proven():
-            self.drop()
+            self._memory.when_filled.clear()
+            self._save()
 
     def drop(self) -> None:
-        """Sell nothing more that fills: it is proven flat, or the owner goes on trading."""
+        """Sell nothing more that fills or shows only then: the owner goes on trading."""
         if self._memory.when_filled or self._memory.unread:
             self._memory.when_filled.clear()
             self._memory.unread.clear()
             self._save()
 
-    def _close(self, reason: ExitReason, expiry: date | None) -> int:
+    def _read_since(self, expiry: date | None, asked: _Asked) -> None:
+        """Forget the request once everything of a reading begun since is in the book.
+
+        A contract in which we trade is taken up only when that is over, and what is bought elsewhere by
+        then was not asked for.
+        """
+        reading = self._desk.pollers.positions.latest
+        if reading is None or reading.begun_at <= asked.at:
+            return
+        view, untouchable = self._desk.book.view, {item.symbol for item in never_traded(reading.value)}
+        left = frozenset(
+            line.symbol
+            for line in reading.value
+            if in_scope(line.symbol, expiry)
+            and line.symbol not in untouchable
+            and line.qty > sum(p.qty for p in view.watched() if p.symbol == line.symbol)
+        )
+        if asked.left is not None:
+            left &= asked.left
+        if self._asked.get(expiry) is not asked:  # it was asked again just now
+            return
+        if left:
+            self._asked[expiry] = replace(asked, left=left)
+        elif self._memory.unread.pop(expiry, None) is not None:
+            self._save()
+
+    def _close(self, reason: ExitReason, expiry: date | None, asked: _Asked) -> int:
+        """Claim what is held in scope, except what was entered only after it was asked for."""
         desk = self._desk
-        chosen = [p for p in desk.book.view.held() if expiry is None or p.expiry == expiry]
+        view, left = desk.book.view, asked.left
+        later = {o.position_id for o in view.orders if o.purpose is Purpose.ENTRY and o.created_at > asked.at}
+        chosen = [
+            p
+            for p in view.held()
+            if (expiry is None or p.expiry == expiry)
+            and p.position_id not in later
+            and (left is None or p.symbol in left)
+        ]
         working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
         if working - self._memory.when_filled.keys():
             self._memory.when_filled.update(dict.fromkeys(working, reason))
