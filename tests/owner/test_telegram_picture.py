@@ -12,6 +12,7 @@ import pytest
 
 from tests.owner.books import LOST, TUESDAY, WON
 from tests.owner.room import Room
+from tests.process.pair import until
 from tests.source_rules import ROOT, imports, package
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import SystemClock, VirtualClock
@@ -21,7 +22,7 @@ from wsb_snake.db import journal
 from wsb_snake.db.database import Database
 from wsb_snake.db.records import insert_outcome
 from wsb_snake.notifications.chat import ChatError, ChatUnavailable, ChatUncertain
-from wsb_snake.notifications.drawing import PNG, Picture, png_of
+from wsb_snake.notifications.drawing import PNG, PROGRAM, Picture, png_of
 from wsb_snake.notifications.outbox import enqueue
 from wsb_snake.owner.telegram_picture import FRESH, DayPicture
 
@@ -137,6 +138,15 @@ def test_the_child_draws_a_day_with_and_without_trades() -> None:
     for curve in (points, ()):
         png = png_of(Picture(session, "a day with $ and _marks_", curve, ((TUESDAY, WON.net_pnl),)))
         assert png is not None and len(png) > 5000
+
+
+def test_out_of_memory_the_child_dies_first_and_not_the_daemon() -> None:
+    """It offers itself before it loads what takes the memory."""
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT) as child:
+        process = Path(f"/proc/{child.pid}")
+        until(lambda: (process / "oom_score_adj").read_text() == "1000\n", "it has offered itself")
+        assert "matplotlib" not in (process / "maps").read_text()
+        child.kill()
 
 
 @pytest.mark.parametrize(

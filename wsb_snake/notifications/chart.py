@@ -6,21 +6,32 @@ A process of its own, since a plotting library has no place in the daemon: nothi
 import json
 import math
 import sys
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import matplotlib
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
-from matplotlib.axes import Axes
-
+OOM_SCORE = Path("/proc/self/oom_score_adj")
 UP, DOWN, LINE = "#1a7f37", "#cf222e", "#0969da"
+
+
+def main() -> None:
+    """The daemon's place in the kernel's list is inherited: out of memory, this shall die and not that."""
+    with suppress(OSError):
+        OOM_SCORE.write_text("1000")
+    draw(json.load(sys.stdin), sys.stdout.buffer)
 
 
 def draw(told: dict[str, Any], out: BinaryIO) -> None:
     """``told`` as ``drawing.Picture.to_json`` writes it. Raises LookupError, TypeError, ValueError."""
+    import matplotlib  # here, so that what takes the memory comes after ``main`` has given way
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     figure, (above, below) = pyplot.subplots(2, 1, figsize=(9, 7), height_ratios=(2, 1))
     _curve(above, told)
     _days(below, told["days"])
@@ -29,7 +40,7 @@ def draw(told: dict[str, Any], out: BinaryIO) -> None:
     figure.savefig(out, format="png", dpi=100)
 
 
-def _curve(axes: Axes, told: dict[str, Any]) -> None:
+def _curve(axes: "Axes", told: dict[str, Any]) -> None:
     opens, closes = map(_hours, told["hours"])
     times = [_hours(at) for at, _ in told["curve"]]
     totals = [float(total) for _, total in told["curve"]]
@@ -51,7 +62,7 @@ def _hours(text: str) -> float:
     return at.hour + at.minute / 60 + at.second / 3600
 
 
-def _days(axes: Axes, days: list[list[Any]]) -> None:
+def _days(axes: "Axes", days: list[list[Any]]) -> None:
     names = [str(day)[5:] for day, _ in days]
     nets = [float(net) for _, net in days]
     axes.bar(range(len(nets)), nets, color=[UP if net > 0 else DOWN for net in nets])
@@ -62,4 +73,4 @@ def _days(axes: Axes, days: list[list[Any]]) -> None:
 
 
 if __name__ == "__main__":
-    draw(json.load(sys.stdin), sys.stdout.buffer)
+    main()
