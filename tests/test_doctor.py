@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 import requests
 
+from tests.notifications.bot_api import HTML_404, BotApi
 from tests.owner.sample import facts
 from tests.owner.test_web import serving
 from tests.process.pair import clean_environment, free_port
@@ -299,7 +300,20 @@ def test_no_pause_and_one_that_is_over_are_well(patient: Patient) -> None:
 def test_a_wrong_token_is_a_failure_and_not_shown(patient: Patient, words: tuple[str, ...]) -> None:
     patient.environment["TELEGRAM_BOT_TOKEN"] = f"9:{SECRET}"
     told = patient.doctor(*words)
-    assert told.lines["Telegram"].startswith("failure") and SECRET not in str(told)
+    assert "Telegram refuses the bot token" in told.lines["Telegram"] and SECRET not in str(told)
+    assert told.lines["Telegram"].startswith("failure")
+
+
+@pytest.mark.parametrize("words", [(), ("--telegram",)])
+def test_a_gateway_that_refuses_is_not_taken_for_telegram(patient: Patient, words: tuple[str, ...]) -> None:
+    gateway = BotApi()
+    gateway.usual = HTML_404
+    patient.environment["TELEGRAM_BASE_URL"] = gateway.url
+    try:
+        line = patient.doctor(*words).lines["Telegram"]
+    finally:
+        gateway.close()
+    assert line.startswith("failure") and "something between here and Telegram refuses (HTTP 404" in line
 
 
 # the judgements alone

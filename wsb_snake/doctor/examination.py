@@ -1,18 +1,13 @@
 """The examination: asks broker, data vendors and Telegram, each call within its own time."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import TypeVar
 
-from telegram import Bot
-from telegram.error import InvalidToken, TelegramError
-from telegram.request import HTTPXRequest
-
 from wsb_snake.collectors.alpaca_data import AlpacaData
 from wsb_snake.collectors.polygon_data import PolygonData
 from wsb_snake.collectors.sources import DataError
-from wsb_snake.config import ConfigError, Settings, is_loopback
+from wsb_snake.config import ConfigError, Settings
 from wsb_snake.core.calendar import MarketCalendar
 from wsb_snake.core.clock import SystemClock, eastern_date
 from wsb_snake.core.lanes import ThreadLanes
@@ -21,14 +16,13 @@ from wsb_snake.core.types import Quote
 from wsb_snake.daemon_start import StartRefused, clock_for
 from wsb_snake.doctor import judging, local
 from wsb_snake.doctor.findings import Finding, failure
-from wsb_snake.keeping.alarm import tell_owner
+from wsb_snake.keeping.alarm import bot_trouble, tell_owner
 from wsb_snake.trading.alpaca_broker import AlpacaBroker
 from wsb_snake.trading.broker import BrokerClock, BrokerError, Unavailable
 from wsb_snake.vendors import MARKET_DATA, connect_broker
 
 DAYS_AHEAD = 10
 RECENT = timedelta(minutes=30)
-TELEGRAM_S = 10.0
 TEST_MESSAGE = "A test message from `doctor`: alerts reach you."
 
 T = TypeVar("T")
@@ -138,26 +132,4 @@ def _telegram(settings: Settings, *, message: bool) -> Finding:
         return judging.telegram(None, tried=False, sent=False)
     if message:
         return judging.telegram(tell_owner(settings, TEST_MESSAGE), tried=True, sent=True)
-    problem = asyncio.run(
-        _bot_problem(settings.telegram_bot_token.get_secret_value(), settings.telegram_base_url)
-    )
-    return judging.telegram(problem, tried=True, sent=False)
-
-
-async def _bot_problem(token: str, base_url: str) -> str | None:
-    """Why the bot does not answer; never with the token in it."""
-    request = HTTPXRequest(
-        connect_timeout=TELEGRAM_S,
-        read_timeout=TELEGRAM_S,
-        httpx_kwargs={"trust_env": not is_loopback(base_url)},
-    )
-    try:
-        bot = Bot(token, base_url=f"{base_url.rstrip('/')}/bot", request=request, get_updates_request=request)
-        await asyncio.wait_for(bot.get_me(), 2 * TELEGRAM_S)
-    except InvalidToken:
-        return "Telegram refuses the bot token"
-    except (TelegramError, TimeoutError) as error:
-        return f"Telegram does not answer ({type(error).__name__})"
-    finally:
-        await request.shutdown()
-    return None
+    return judging.telegram(bot_trouble(settings), tried=True, sent=False)

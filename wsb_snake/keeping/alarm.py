@@ -1,5 +1,7 @@
 """Telling the owner by Telegram without the daemon, for commands that run by themselves at night."""
 
+from collections.abc import Callable
+
 from wsb_snake.config import Settings
 from wsb_snake.notifications.chat import ChatError
 from wsb_snake.notifications.telegram_bot import TelegramChat
@@ -10,6 +12,15 @@ def tell_owner(settings: Settings, text: str) -> str | None:
 
     Takes some 25 s at most, and never fails.
     """
+    return _tried(settings, lambda chat: chat.send(text, silent=False))
+
+
+def bot_trouble(settings: Settings) -> str | None:
+    """Why the bot of the settings does not answer, or None; as ``tell_owner``, and sends nothing."""
+    return _tried(settings, TelegramChat.check)
+
+
+def _tried(settings: Settings, work: Callable[[TelegramChat], None]) -> str | None:
     if settings.telegram_bot_token is None or settings.telegram_chat_id is None:
         return None
     chat = TelegramChat(
@@ -17,7 +28,7 @@ def tell_owner(settings: Settings, text: str) -> str | None:
     )
     try:
         chat.start()
-        chat.send(text, silent=False)
+        work(chat)
     except (ChatError, TimeoutError) as error:
         return str(error) or "the Telegram thread does not start"
     finally:

@@ -136,6 +136,10 @@ class TelegramChat:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_S)
 
+    def check(self) -> None:
+        """Ask Telegram whether it knows the bot; nothing is sent to the chat. Raises ChatError."""
+        self._call(self._bot.get_me())
+
     def send(self, text: str, silent: bool) -> None:
         """See ``Chat.send``; callable from any thread."""
         self._call(self._send(text, silent))
