@@ -10,6 +10,7 @@ from wsb_snake.config import (
     ALERT_KINDS,
     NEVER_OFF,
     PROJECT_ROOT,
+    SHORTEST_TOKEN,
     ConfigError,
     Settings,
     is_loopback,
@@ -277,6 +278,11 @@ def test_the_example_file_explains_every_setting_and_no_other() -> None:
     assert all(line.startswith("#") or not line for line in lines), "the example sets nothing"
     listed = [line[1:].split("=")[0] for line in lines if line[1:2].isupper() and "=" in line]
     assert sorted(listed) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_the_example_file_tells_how_long_a_token_must_be() -> None:
+    told = (PROJECT_ROOT / ".env.example").read_text().replace("\n# ", " ")
+    assert f"at least {SHORTEST_TOKEN} characters" in told
 
 
 def test_the_example_file_shows_the_real_defaults(tmp_path: Path) -> None:
