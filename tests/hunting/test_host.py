@@ -218,7 +218,49 @@ def test_the_engine_that_closes_by_its_own_rule_waits_for_nobody_s_chain(
         w.hub.spawn("gather", gather)
         scan(w, 0)
         assert len(looked) == 1 and w.wall < "10:06:20"
-        assert slow.views == []
+        assert all(view.now < w.at("10:06:05") for view in slow.views)
+
+
+def test_a_quick_pass_waits_for_nothing_of_earlier_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start in the session, with a history that hangs: the band rule has it when it is here."""
+    with world(tmp_path, "10:00") as w:
+        quick, band = Scripted(), InstitutionalScalper()
+        looked: list[MarketView] = []
+
+        def watched(view: MarketView, _: object) -> tuple[()]:
+            looked.append(view)
+            return ()
+
+        monkeypatch.setattr(band, "scan", watched)
+        hanging: list[datetime] = []
+        for kind in ("daily_bars", "past_sessions"):
+            real = getattr(w.daemon.world.market, kind)
+
+            def hangs(*arguments: Any, real: Any = real) -> Any:
+                hanging.append(w.clock.now())
+                w.hub.sleep(45)
+                return real(*arguments)
+
+            monkeypatch.setattr(w.daemon.world.market, kind, hangs)
+        host(w, quick)
+        w.daemon.hunt.strategies = (quick, band)
+        w.until(lambda: hanging, 61)  # the gathering lane comes for what they lack
+        for _ in range(2):
+            began = w.clock.now()
+            w.do(w.daemon.scan)
+            assert w.clock.now() - began < timedelta(seconds=3)
+            w.run(20)
+        assert w.clock.now() - hanging[0] < timedelta(seconds=45)
+        assert len(quick.views) >= 1
+        assert {(len(view.daily), len(view.sessions)) for view in looked} == {(0, 0)}
+        w.run(70)
+        w.do(w.daemon.scan)
+        assert "SPY" in looked[-1].daily and len(looked[-1].sessions["SPY"]) == 14
+        session = w.desk.session()
+        assert session is not None
+        assert w.daemon.hunt.next_pass(session, w.clock.now(), quick=False) is None
 
 
 def test_what_was_gathered_is_computed_although_the_quick_ones_get_no_bars(

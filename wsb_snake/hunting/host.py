@@ -2,7 +2,7 @@
 
 What takes long to fetch is gathered in another lane than the one that computes: all engines compute in
 one lane, and neither the scalper's half minutes nor the exits of the band rule wait for the chains of
-the others.
+the others, or for anything of earlier sessions.
 """
 
 import logging
@@ -25,6 +25,9 @@ from wsb_snake.hunting.strategy import Memory, Strategy
 from wsb_snake.hunting.view import Look, Needs, Viewer, narrowed
 from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.positions import Position
+
+HISTORY_AGAIN = timedelta(minutes=1)
+"""What the quick engines lack of earlier sessions is asked for again after so long."""
 
 NAMELESS = timedelta(minutes=10)
 """The owner is told when a session has gone on for so long without the day's names."""
@@ -113,20 +116,38 @@ class Host:
         return fetched is not None
 
     def gather(self, session: Session, now: datetime) -> bool:
-        """Fetch what the other engines that are due look at; ``scan`` computes it.
+        """Fetch what the other engines that are due look at, and for all what is of earlier sessions.
 
+        ``scan`` computes it: the quick engines look at what of earlier sessions is here by then.
         Whether anything was fetched. Raises DataError when no bars came.
         """
         self._tell_nameless(session, now)
+        for lack in self._viewer.history(self._quick_needs(session), session):
+            log.warning("for the quick engines: %s", lack)
         fetched = self._fetch(session, now, quick=False)
         if fetched is not None:
             self._gathered.append(fetched)
         return fetched is not None
 
     def next_pass(self, session: Session, now: datetime, *, quick: bool) -> datetime | None:
-        """When the next of those engines is due; None when there are none."""
-        moments = (s.cadence.after(now, session) for s in self.strategies if s.quick is quick)
+        """When the next of those engines is due, None when there are none.
+
+        The others come back also for what the quick ones lack of earlier sessions.
+        """
+        moments = [s.cadence.after(now, session) for s in self.strategies if s.quick is quick]
+        if not quick and self._lacks_history(session):
+            moments.append(now + HISTORY_AGAIN)
         return min(moments, default=None)
+
+    def _lacks_history(self, session: Session) -> bool:
+        """Whether a quick engine waits for something of earlier sessions, or for the names to ask for."""
+        if not any(strategy.quick for strategy in self.strategies):
+            return False
+        named = self.names_day == session.day
+        return not named or not self._viewer.has_history(self._quick_needs(session), session)
+
+    def _quick_needs(self, session: Session) -> Needs:
+        return _together([(s, self._needs(s, session)) for s in self.strategies if s.quick])
 
     def _fetch(self, session: Session, now: datetime, *, quick: bool) -> _Gathered | None:
         strategies = [s for s in self.strategies if s.quick is quick and self._due(s, session, now)]
@@ -134,7 +155,7 @@ class Host:
         needs = _together(due)
         if not needs.bars:
             return None
-        look = self._viewer.look(needs, session, now)
+        look = self._viewer.look(needs, session, now, kept=quick)
         for strategy in strategies:  # only now: a pass that got no bars is tried again
             self._passed[strategy.engine] = session.open, strategy.cadence.slot(now, session)
         for lack in look.lacks:

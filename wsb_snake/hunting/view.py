@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TypeVar
@@ -92,6 +92,15 @@ class _Found:
     vix: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _History:
+    """What was fetched of the sessions before ``day``; None: nothing came."""
+
+    day: date
+    daily: OneFeed[list[Bar]] | None
+    past: OneFeed[tuple[tuple[Bar, ...], ...]] | None
+
+
 class Viewer:
     """Asks the facade, several questions at a time. ``calendar`` gives the present one."""
 
@@ -100,15 +109,19 @@ class Viewer:
         self._lanes = lanes
         self._calendar = calendar
         self._chains_seen: Mapping[str, Chain] = {}
+        self._kept: _History | None = None  # what ``history`` fetched, in another lane
 
-    def look(self, needs: Needs, session: Session, now: datetime) -> Look:
+    def look(self, needs: Needs, session: Session, now: datetime, *, kept: bool = False) -> Look:
         """The market as it is known at ``now``. Raises DataError when no bars came.
 
-        Whatever else does not come is absent from the view, and named.
+        Whatever else does not come is absent from the view, and named. With ``kept`` earlier sessions are
+        not asked for: they are what ``history`` has fetched by now.
         """
         found = _Found()
         lacks: list[str] = []
-        names = list(self._questions(needs, session, now, found))
+        if kept:
+            self._take_kept(needs, session, found)
+        names = list(self._questions(needs, session, now, found, kept))
         answers = overlapped(self._lanes, [ask for _, ask in names])
         for (what, _), answer in zip(names, answers, strict=True):
             if isinstance(answer, DataError):
@@ -143,10 +156,28 @@ class Viewer:
 
     def history(self, needs: Needs, session: Session) -> tuple[str, ...]:
         """Fetch what is of earlier sessions, which the facade keeps for the day; what did not come."""
-        names = list(self._of_earlier(needs, session, _Found()))
+        found, before = _Found(), self._kept
+        names = list(self._of_earlier(needs, session, found))
         answers = overlapped(self._lanes, [ask for _, ask in names])
+        if before is not None and before.day == session.day:
+            found.daily, found.past = found.daily or before.daily, found.past or before.past
+        self._kept = _History(session.day, found.daily, found.past)
         told = zip(names, answers, strict=True)
         return tuple(f"no {what}: {answer}" for (what, _), answer in told if isinstance(answer, DataError))
+
+    def has_history(self, needs: Needs, session: Session) -> bool:
+        """Whether ``history`` has fetched all that ``needs`` names of the sessions before ``session``."""
+        kept = self._kept
+        if kept is None or kept.day != session.day:
+            return not needs.daily and not needs.past
+        return needs.daily <= (kept.daily or {}).keys() and needs.past <= (kept.past or {}).keys()
+
+    def _take_kept(self, needs: Needs, session: Session, found: _Found) -> None:
+        """Put what ``history`` fetched for this session into ``found``."""
+        kept = self._kept
+        if kept is not None and kept.day == session.day:
+            found.daily = kept.daily if needs.daily else None
+            found.past = kept.past if needs.past else None
 
     def _of_earlier(
         self, needs: Needs, session: Session, found: _Found
@@ -169,7 +200,7 @@ class Viewer:
             yield "earlier sessions", past
 
     def _questions(
-        self, needs: Needs, session: Session, now: datetime, found: _Found
+        self, needs: Needs, session: Session, now: datetime, found: _Found, kept: bool
     ) -> Iterable[tuple[str, Callable[[], None]]]:
         """One question a kind of data; each puts its answer into ``found``."""
         market = self._market
@@ -185,7 +216,8 @@ class Viewer:
             found.vix = market.vix(now)
 
         yield "bars", bars
-        yield from self._of_earlier(needs, session, found)
+        if not kept:
+            yield from self._of_earlier(needs, session, found)
         if needs.news:
             yield "news", news
         if needs.vix:
