@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from urllib.parse import unquote_plus
 
 from tests.process.venue import LiveMarket, _keep_time
 from tests.sim.bench import AAPL_LATER
@@ -93,6 +94,10 @@ class Polygon(PolygonApi):
 class Telegram(TelegramApi):
     told: Told
     texts: list[str]
+
+    def said(self) -> list[str]:
+        """All that was sent to it, as people would read it."""
+        return [unquote_plus(text) for text in self.texts]
 
     def handle(self, request: ApiRequest) -> ApiReply:
         if self.told.telegram is not None:

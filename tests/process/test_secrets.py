@@ -35,7 +35,9 @@ PAGES = (
     "/api/trades?first=x",
 )  # fmt: skip
 
+DOCTOR = (("doctor",), ("doctor", "--telegram"), ("alert-failure", "wsb-snake.service"))
 COMMANDS = (
+    *DOCTOR,
     ("status",),
     ("status", "--json"),
     ("why", "SPY"),
@@ -87,13 +89,18 @@ def test_nothing_that_is_written_holds_a_secret(daemon: tuple[Pair, MarkedExchan
     written |= _asked(both, marks, "well")
     written |= _commands(both, "well", *COMMANDS)
     assert b"BACKUP_COPY_COMMAND failed" in written["well backup"]
+    assert b"a test message was taken" in written["well doctor --telegram"]
+    _asked_by_phone(exchange, "/config", "WSB_SNAKE_CONTROL_TOKEN=(set, not shown)")
     exchange.told.status = 500
     until(lambda: "alpaca" in both.health().get("pause_reasons", ()), "the breaker trips", PATIENCE_S)
     until(lambda: any("paused" in text for text in exchange.telegram.texts), "that is told", PATIENCE_S)
+    _asked_by_phone(exchange, "/logs 50", " WARNING wsb_snake", "you sent")
     exchange.told.status, exchange.told.telegram = 403, 400
     seen = len(exchange.told.seen)
     until(lambda: len(exchange.told.seen) > seen + 10, "more refusals", PATIENCE_S)
-    written |= _asked(both, marks, "refused")
+    written |= _asked(both, marks, "refused") | _commands(both, "refused", *DOCTOR)
+    for words in ("doctor", "doctor --telegram", "alert-failure wsb-snake.service"):
+        assert b"you sent" in written[f"refused {words}"].lower()
     assert ended(process, signal.SIGTERM, PATIENCE_S) == 0
     for status, clock in ((403, MORNING), (500, MORNING), (500, "broker")):
         exchange.told.status = status
@@ -103,7 +110,7 @@ def test_nothing_that_is_written_holds_a_secret(daemon: tuple[Pair, MarkedExchan
 
     planted = b"".join(exchange.told.seen)
     assert set(marks.within(planted)) >= {"ALPACA_API_KEY", "ALPACA_SECRET_KEY", "TELEGRAM_BOT_TOKEN"}
-    written |= {f"message {n}": text.encode() for n, text in enumerate(exchange.telegram.texts)}
+    written |= {f"message {n}": text.encode() for n, text in enumerate(exchange.telegram.said())}
     written |= {str(f.relative_to(both.folder)): f.read_bytes() for f in _files(both.folder)}
     assert {"logs/snake.log", "logs/json.log", "data/wsb_snake.db", "run1.err", "run3.err"} <= written.keys()
     assert any(name.startswith("backups/") and name.endswith(".db") for name in written)
@@ -157,6 +164,16 @@ def _commands(both: Pair, when: str, *asked: tuple[str, ...]) -> dict[str, bytes
     """What commands print, beside the daemon or after it."""
     done = {words: _main(both.folder, both.environment, *words) for words in asked}
     return {f"{when} {' '.join(words)}": each.stdout + each.stderr for words, each in done.items()}
+
+
+def _asked_by_phone(exchange: MarkedExchange, typed: str, *pieces: str) -> None:
+    """Until the answer, which holds all ``pieces``, has come."""
+    exchange.telegram.say(typed)
+    until(
+        lambda: any(all(piece in text for piece in pieces) for text in exchange.telegram.said()),
+        f"an answer to {typed}",
+        PATIENCE_S,
+    )
 
 
 def _start_refused(both: Pair, status: int, clock: str) -> None:
