@@ -138,6 +138,59 @@ def test_nobody_bid(tmp_path: Path, careless: None) -> None:
         assert watch.findings.violations == []
 
 
+# how often it was put to the test
+
+
+def went_at(folder: Path, wall: str, trouble: str = "") -> tuple[int, int]:
+    """How often I-105 was checked, and how often not, when a contract due at 15:55 goes at ``wall`` and
+    something else is in the way at ``trouble``."""
+    with watched(folder, "15:50", wsb_snake_cutoff_flatten=False) as watch:
+        w = watch.world
+        hold(watch)
+        w.to(wall)
+        w.by_hand(SPY_CALL, "sell", 1)
+        w.run(5)
+        assert w.held() == 0
+        if trouble == "no bid":
+            w.price("0", "0.05")
+        elif trouble:
+            w.to(trouble)
+            watch.faults.hinder(w.clock.now())
+        w.to("16:00:10")
+        assert watch.broken(Promise.GONE_AT_THE_END) == []
+        counts = watch.findings.checked, watch.findings.before_due
+        return counts[0][Promise.GONE_AT_THE_END], counts[1][Promise.GONE_AT_THE_END]
+
+
+@pytest.mark.parametrize(
+    ("wall", "trouble", "counted"),
+    [
+        ("15:55:30", "", (1, 0)),
+        ("15:56:30", "", (1, 0)),
+        ("15:55:10", "15:55:40", (0, 1)),  # nobody knows what would have been
+        ("15:55:10", "15:56:20", (1, 0)),
+        ("15:56:10", "15:56:20", (1, 0)),
+        ("15:55:10", "no bid", (0, 1)),
+    ],
+)
+def test_a_premise_is_a_minute_that_was_good_to_its_end(
+    tmp_path: Path, careless: None, wall: str, trouble: str, counted: tuple[int, int]
+) -> None:
+    assert went_at(tmp_path, wall, trouble) == counted
+
+
+def test_the_close_cuts_the_minute_short(tmp_path: Path, careless: None) -> None:
+    with watched(tmp_path, "15:58", wsb_snake_cutoff_flatten=False) as watch:
+        w = watch.world
+        w.run(70)
+        hold(watch)
+        w.run(10)
+        w.by_hand(SPY_CALL, "sell", 1)
+        w.to("16:01:30")
+        assert watch.findings.checked[Promise.GONE_AT_THE_END] == 0
+        assert watch.findings.before_due[Promise.GONE_AT_THE_END] == 1
+
+
 # exits that were decided
 
 

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.bench import SPY_CALL
 from tests.trading.world import World, world
 from wsb_snake.backtest.campaign.database_checks import DatabaseChecks, check_deliveries, durable_pauses
 from wsb_snake.backtest.campaign.drill_chat import Delivery
 from wsb_snake.backtest.campaign.violation import Findings, Promise
 from wsb_snake.core.clock import VirtualClock
-from wsb_snake.core.events import EventKind
-from wsb_snake.db import journal
 
 AT = datetime(2026, 11, 23, 20, 56, tzinfo=UTC)
 P = Promise
@@ -87,34 +84,7 @@ def test_contracts_that_nobody_sold_have_no_price_to_compare(traded: World) -> N
     assert broken(traded, tampered) == {P.ONE_OUTCOME}
 
 
-# what was told of an open position
-
-
-def told(w: World, at: datetime, symbol: str, qty: int, why: str) -> sqlite3.Connection:
-    conn = copied(w)
-    row = {"symbol": symbol, "qty": qty, "why": why}
-    journal.append(conn, at, EventKind.EOD_NOT_FLAT, {"session": "2026-11-23", "open": [row]})
-    return conn
-
-
-@pytest.mark.parametrize(
-    ("seconds", "symbol", "qty", "why", "in_time"),
-    [
-        (45, SPY_CALL, 2, "no bid", True),
-        (61, SPY_CALL, 2, "no bid", True),
-        (45, SPY_CALL, 5, "no bid", True),  # some were sold after the last word
-        (90, SPY_CALL, 2, "no bid", False),
-        (45, "SPY261123P00670000", 2, "no bid", False),
-        (45, SPY_CALL, 1, "no bid", False),
-        (45, SPY_CALL, 2, "", False),
-    ],
-)
-def test_what_stands_must_be_named_in_time(
-    traded: World, seconds: int, symbol: str, qty: int, why: str, in_time: bool
-) -> None:
-    with closing(told(traded, AT + timedelta(seconds=seconds), symbol, qty, why)) as conn:
-        checks = DatabaseChecks(conn, traded.exchange, Findings(traded.clock))
-        assert checks.not_flat_told(SPY_CALL, 2, AT) is in_time
+# proof and pauses
 
 
 def test_whether_flat_stands_as_proven(traded: World) -> None:

@@ -69,18 +69,18 @@ def test_a_commit_passes_its_three_points(process: Process) -> None:
     assert not process.disk.stalled()
 
 
-@pytest.mark.parametrize("trouble", ["slow_until", "full_until"])
+@pytest.mark.parametrize("trouble", ["slow", "fill"])
 def test_what_the_disk_refuses_is_kept_and_written_later(
     process: Process, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    setattr(process.disk, trouble, START + timedelta(seconds=10))
+    getattr(process.disk, trouble)(START + timedelta(seconds=10))
     assert process.disk.stalled()
     written = process.write("kept")
     process.run(9)
     assert not written.done()
     assert not process.database.writable()
     assert word(process.folder) is None
-    expected = "locked" if trouble == "slow_until" else "full"
+    expected = "locked" if trouble == "slow" else "full"
     assert expected in caplog.text
     process.run(3)
     assert written.succeeded()
@@ -95,17 +95,40 @@ def test_the_errors_carry_the_codes_of_sqlite(tmp_path: Path) -> None:
     conn = sqlite3.connect(
         tmp_path / "a.db", isolation_level=None, factory=disk.connection(lambda kind: None)
     )
-    disk.slow_until = START + timedelta(seconds=1)
+    disk.slow(START + timedelta(seconds=1))
     with pytest.raises(sqlite3.OperationalError) as busy:
         conn.execute("BEGIN IMMEDIATE")
     assert busy.value.sqlite_errorcode == sqlite3.SQLITE_BUSY
     clock.advance_to(1)
     conn.execute("BEGIN IMMEDIATE")
-    disk.full_until = START + timedelta(seconds=2)
+    disk.fill(START + timedelta(seconds=2))
     with pytest.raises(sqlite3.OperationalError) as full:
         conn.execute("COMMIT")
     assert full.value.sqlite_errorcode == sqlite3.SQLITE_FULL
     conn.close()
+
+
+def test_up_to_when_everything_is_written() -> None:
+    clock = VirtualClock(START)
+    disk = Disk(clock)
+
+    def written_until() -> float:
+        return (disk.written_until - START).total_seconds()
+
+    clock.advance_to(100)
+    assert written_until() == 98
+    disk.fill(START + timedelta(seconds=120))
+    clock.advance_to(110)
+    assert written_until() == 98  # what was older than the trouble is there
+    disk.slow(START + timedelta(seconds=115))
+    assert written_until() == 98
+    clock.advance_to(121)
+    assert written_until() == 98
+    disk.slow(START + timedelta(seconds=125))  # before it had caught up
+    clock.advance_to(127)
+    assert written_until() == 98
+    clock.advance_to(128)
+    assert written_until() == 126
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -14,10 +13,10 @@ from pytest import MonkeyPatch
 
 from tests.sim.bench import SPY_CALL
 from tests.trading.world import World, world
+from wsb_snake.backtest.campaign.disk import Disk
 from wsb_snake.backtest.campaign.drill_chat import DrillChat
 from wsb_snake.backtest.campaign.in_flight import IDLE
 from wsb_snake.backtest.campaign.invariants import Checker
-from wsb_snake.backtest.campaign.outside import Outside
 from wsb_snake.backtest.campaign.violation import Promise
 from wsb_snake.sim.drillable import MarketUnderDrill
 from wsb_snake.sim.seeded_faults import SeededFaults
@@ -38,8 +37,7 @@ def evening(tmp_path: Path) -> Iterator[World]:
 
 def checker(w: World) -> Checker:
     faults = SeededFaults((), random.Random(1), lambda: IDLE, w.clock.now())
-    nobody = cast(Outside, SimpleNamespace(touched={}))  # nobody else acts here
-    return Checker(w.exchange, cast(MarketUnderDrill, w.market), faults, nobody, DrillChat(w.clock))
+    return Checker(w.exchange, cast(MarketUnderDrill, w.market), faults, DrillChat(w.clock))
 
 
 def broken(checks: Checker) -> list[tuple[Promise, str]]:
@@ -47,38 +45,78 @@ def broken(checks: Checker) -> list[tuple[Promise, str]]:
 
 
 def test_a_pause_that_survives_the_restart(w: World) -> None:
-    checks = checker(w)
+    checks, disk = checker(w), Disk(w.clock)
     w.desk.pauses.set("manual", "by the test")
     w.run(5)
-    checks.died(disk_free_since=w.clock.now() - timedelta(hours=1))
+    checks.died(disk)
     w.restart()
     checks.loaded()
     assert broken(checks) == []
     assert checks.findings.checked[Promise.PAUSES_SURVIVE] == 1
 
 
+FORGOTTEN = [(Promise.PAUSES_SURVIVE, "forgotten by the restart: ['manual']")]
+
+
 def test_a_pause_that_the_restart_forgets(w: World) -> None:
-    checks = checker(w)
+    checks, disk = checker(w), Disk(w.clock)
     w.desk.pauses.set("manual", "by the test")
     w.run(5)
-    checks.died(disk_free_since=w.clock.now() - timedelta(hours=1))
+    checks.died(disk)
     w.desk.pauses.clear("manual")
     checks.loaded()
-    assert broken(checks) == [(Promise.PAUSES_SURVIVE, "forgotten by the restart: ['manual']")]
+    assert broken(checks) == FORGOTTEN
 
 
-@pytest.mark.parametrize(
-    ("reason", "seconds", "disk_free_s"),
-    [("manual", 1, -3600), ("manual", 5, 30), ("manual", 5, -1), ("data", 5, -3600)],
-)
-def test_what_need_not_survive(w: World, reason: str, seconds: int, disk_free_s: int) -> None:
-    checks = checker(w)
+@pytest.mark.parametrize(("reason", "seconds"), [("manual", 1), ("data", 5)])
+def test_what_need_not_survive(w: World, reason: str, seconds: int) -> None:
+    checks, disk = checker(w), Disk(w.clock)
+    w.run(10)
     w.desk.pauses.set(reason, "by the test")
     w.run(seconds)
-    checks.died(disk_free_since=w.clock.now() + timedelta(seconds=disk_free_s))
+    checks.died(disk)
     w.desk.pauses.clear(reason)
     checks.loaded()
     assert broken(checks) == []
+
+
+@pytest.mark.parametrize(
+    ("before_s", "stalled_s", "after_s", "survives"),
+    [
+        (600, 40, 5, True),  # it was in the database long before the disk stalled
+        (3, 40, 5, True),
+        (1, 40, 5, False),
+        (0, 40, 30, False),
+        (0, 4, 5, False),  # the disk has only just begun to take commits
+        (0, 4, 7, True),
+    ],
+)
+def test_a_pause_and_a_disk_that_stalls(
+    w: World, before_s: int, stalled_s: int, after_s: int, survives: bool
+) -> None:
+    checks, disk = checker(w), Disk(w.clock)
+    w.run(10)
+    w.desk.pauses.set("manual", "by the test")
+    w.run(before_s)
+    disk.fill(w.clock.now() + timedelta(seconds=stalled_s))
+    w.run(after_s)
+    checks.died(disk)
+    w.desk.pauses.clear("manual")
+    checks.loaded()
+    assert broken(checks) == (FORGOTTEN if survives else [])
+
+
+def test_a_pause_outlives_a_process_that_dies_before_it_has_loaded(w: World) -> None:
+    checks, disk = checker(w), Disk(w.clock)
+    w.desk.pauses.set("manual", "by the test")
+    w.run(5)
+    checks.died(disk)
+    w.desk.pauses.clear("manual")
+    w.desk.loaded = False
+    checks.died(disk)
+    w.desk.loaded = True
+    checks.loaded()
+    assert broken(checks) == FORGOTTEN
 
 
 def test_a_pause_that_never_reached_the_database(w: World) -> None:

@@ -1,7 +1,6 @@
 """What is held against each order: a made-up violation is found, the good case passes."""
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.backtest.campaign.watching import Watch, watched
 from tests.sim.bench import AAPL_CALL, IWM_CALL, SPY_CALL, SPY_LATER, SPY_PUT
+from tests.trading.world import World
 from wsb_snake.backtest.campaign.violation import Promise
 from wsb_snake.core.orders import ExitReason, OrderType, PositionIntent, Side
 from wsb_snake.sim.orders import NewOrder
@@ -30,9 +30,9 @@ def buy(letter: str = "m", symbol: str = SPY_CALL, qty: int = 1, limit: str = "1
     )
 
 
-def sell() -> OrderTicket:
-    name = NAME.format("m", "x")
-    return OrderTicket(name, SPY_CALL, Side.SELL, PositionIntent.SELL_TO_CLOSE, OrderType.MARKET, 1, None)
+def sell(qty: int = 1, letter: str = "m") -> OrderTicket:
+    name = NAME.format(letter, "x")
+    return OrderTicket(name, SPY_CALL, Side.SELL, PositionIntent.SELL_TO_CLOSE, OrderType.MARKET, qty, None)
 
 
 def sending(watch: Watch, *tickets: OrderTicket) -> None:
@@ -231,15 +231,63 @@ def test_a_sale_of_what_is_not_there(tmp_path: Path) -> None:
         assert len(watch.broken(Promise.NEVER_SHORT)) == 1
 
 
-def test_somebody_elses_act_explains_a_refusal_for_a_while(tmp_path: Path) -> None:
+def away(watch: Watch, held: int) -> World:
+    """``held`` contracts at the broker, and a daemon that leaves them alone."""
+    watch.world.desk.ready = False
+    watch.world.exchange.hold(SPY_CALL, held, Decimal(1))
+    return watch.world
+
+
+def refusals(watch: Watch, qty: int, letter: str = "m") -> int:
+    """How many are objected to once a sale of ``qty`` was refused."""
+    watch.orders.refused(sell(qty, letter), SHORT_OF)
+    return len(watch.broken(Promise.NEVER_SHORT))
+
+
+@pytest.mark.parametrize(("seconds", "objections"), [(44, 0), (46, 1)])
+def test_somebody_elses_sale_explains_a_refusal_for_a_while(
+    tmp_path: Path, seconds: int, objections: int
+) -> None:
     with watched(tmp_path) as watch:
-        now = watch.world.clock.now()
-        watch.touched[SPY_CALL] = now - timedelta(seconds=44)
-        watch.orders.refused(sell(), SHORT_OF)
-        assert watch.broken(Promise.NEVER_SHORT) == []
-        watch.touched[SPY_CALL] = now - timedelta(seconds=46)
-        watch.orders.refused(sell(), SHORT_OF)
-        assert len(watch.broken(Promise.NEVER_SHORT)) == 1
+        w = away(watch, 2)
+        sold = w.by_hand(SPY_CALL, "sell", 2)
+        w.until(lambda: w.held() == 0)
+        ended = w.exchange.find_order(sold.client_order_id)
+        assert ended is not None
+        w.run(seconds - (w.clock.now() - ended.updated_at).total_seconds())
+        assert refusals(watch, 2) == objections
+
+
+@pytest.mark.parametrize(("qty", "objections"), [(4, 0), (5, 1)])
+def test_somebody_elses_sale_explains_as_many_as_it_sold(tmp_path: Path, qty: int, objections: int) -> None:
+    with watched(tmp_path) as watch:
+        w = away(watch, 4)
+        w.by_hand(SPY_CALL, "sell", 1)
+        w.until(lambda: w.held() == 3)
+        w.run(40)
+        assert refusals(watch, qty) == objections
+
+
+def test_a_second_exit_beside_one_that_works_for_all(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        w = away(watch, 4)
+        w.by_hand(SPY_CALL, "sell", 1)
+        w.until(lambda: w.held() == 3)
+        w.run(40)
+        w.exchange.place(NewOrder(SPY_CALL, "sell", 3, "limit", Decimal(9), NAME.format("m", "x")))
+        assert refusals(watch, 1, "n") == 0  # what was sold by hand had been its
+        assert refusals(watch, 3, "n") == 1
+        w.exchange.cancel(w.exchange.orders(limit=1)[0].id)
+        w.run(2)
+        w.updates.clear()
+
+
+def test_somebody_elses_purchase_explains_nothing(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        w = away(watch, 1)
+        w.by_hand(SPY_CALL, "buy", 1)
+        w.until(lambda: w.held() == 2)
+        assert refusals(watch, 3) == 1
 
 
 def test_somebody_elses_resting_sale_explains_a_refusal(tmp_path: Path) -> None:
@@ -247,5 +295,6 @@ def test_somebody_elses_resting_sale_explains_a_refusal(tmp_path: Path) -> None:
         w = watch.world
         w.exchange.hold(SPY_LATER, 1, Decimal(1))
         w.by_hand(SPY_LATER, "sell", 1, "9.00")
+        w.run(60)
         watch.orders.refused(replace(sell(), symbol=SPY_LATER), SHORT_OF)
         assert watch.broken(Promise.NEVER_SHORT) == []

@@ -26,6 +26,7 @@ def good(number: int, *, wire: bool = False) -> DayReport:
     report.strikes = strikes(21, *BUSY)
     report.crashes = [(CrashKind.YIELD, frozenset({InFlight.EXIT_SENT}))]
     report.checked = Counter({Promise.LIMITS: 5})
+    report.before_due = Counter({Promise.EXITS_GET_DONE: 3})
     return report
 
 
@@ -50,6 +51,8 @@ def test_days_add_up() -> None:
     assert summed.cells[(CrashKind.YIELD, InFlight.EXIT_SENT)] == 2
     assert (summed.excused, summed.excused_days) == ({"nobody bid": 2}, 1)
     assert summed.checked[Promise.LIMITS] == 10
+    assert summed.checked[Promise.EXITS_GET_DONE] == 0
+    assert summed.as_json()["done_before_due"] == {"I-116": 6}
 
 
 def test_a_good_campaign_falls_short_of_nothing() -> None:

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,8 +24,7 @@ class Watch:
         self.world = w
         self.findings = Findings(w.clock)
         self.faults = SeededFaults((), random.Random(1), lambda: IDLE, w.clock.now())
-        self.touched: dict[str, datetime] = {}
-        self.orders = OrderChecks(w.exchange, self.findings, self.touched.get)
+        self.orders = OrderChecks(w.exchange, self.findings)
         market = cast(MarketUnderDrill, w.market)  # session and day are all that is asked for
         self.closing = ClosingChecks(w.exchange, market, self.faults, self.findings)
         self.book = BookChecks(w.exchange, self.faults, self.findings)

@@ -4,6 +4,9 @@ A close is due once the broker has been good for a minute on end: it answered, c
 closing orders and showed a bid. From the end of the first such minute there are 60 s to be gone. Whoever
 is in the way (a fault that is injected, a contract without a bid, a process that was dead) begins a new
 minute; what never got one before the close is excused, and must have been told.
+
+Most things are gone long before that minute is over. Then the broker is watched to its end: only if it stays
+good was the promise put to the test.
 """
 
 from datetime import datetime, timedelta
@@ -29,8 +32,11 @@ SEEN_LATE = timedelta(seconds=20)
 class _Due:
     """One thing that must be gone: since when it could be, and by when it has to be."""
 
-    def __init__(self, since: datetime) -> None:
+    def __init__(self, promise: Promise, symbol: str, since: datetime) -> None:
+        self.promise = promise
+        self.symbol = symbol
         self.good_since = since
+        self.went_at: datetime | None = None
         self.deadline: datetime | None = None
         self.told = False
 
@@ -59,6 +65,7 @@ class ClosingChecks:
         self._appeared: dict[str, datetime] = {}
         self._alive_since = exchange.clock.now()
         self._bare: dict[str, datetime] = {}
+        self._gone: list[_Due] = []  # before its good minute was over
         self._proven = False
 
     def started(self) -> None:
@@ -71,6 +78,7 @@ class ClosingChecks:
         if session.open <= now < session.close:
             self._expiring(desk, now)
             self._decided(desk, now)
+        self._premises(now, over=now >= session.close)
         self._proof(desk, now)
 
     def still_held(self) -> dict[str, tuple[int, datetime]]:
@@ -102,21 +110,43 @@ class ClosingChecks:
             self._appeared[symbol] = now
         for symbol in self._appeared.keys() - held.keys():
             del self._appeared[symbol]
-            self._kept(Promise.GONE_AT_THE_END, self._today.pop(symbol, None))
+            self._went(self._today.pop(symbol, None))
         for symbol in held:
             rung = self._rung(symbol, desk)
             if now < rung:
                 continue
-            due = self._today.setdefault(symbol, _Due(max(rung, self._appeared[symbol])))
+            due = self._today.get(symbol)
+            if due is None:
+                since = max(rung, self._appeared[symbol])
+                due = self._today[symbol] = _Due(Promise.GONE_AT_THE_END, symbol, since)
             if due.look(now, self._bad_until(symbol, now)):
                 due.told = True
                 text = f"{held[symbol][0]} {symbol} stand, good since {due.good_since}"
                 self._findings.check(Promise.GONE_AT_THE_END, False, text)
 
-    def _kept(self, promise: Promise, due: _Due | None) -> None:
+    def _went(self, due: _Due | None) -> None:
         """Count what was due and went in time."""
-        if due is not None and not due.told:
-            self._findings.check(promise, True, "")
+        if due is None or due.told:
+            return
+        if due.deadline is None:
+            due.went_at = self._exchange.clock.now()
+            self._gone.append(due)
+        else:
+            self._findings.check(due.promise, True, "")
+
+    def _premises(self, now: datetime, *, over: bool) -> None:
+        """Whether the minute in which something went was a good one to its end."""
+        watched, self._gone = self._gone, []
+        for due in watched:
+            quote = self._market.option_quote(due.symbol, now)  # the exchange's would spend a fault on it
+            bare = now if quote is None or quote.bid <= 0 else self._alive_since
+            due.look(now, max(bare, self._hindered_until(now)))
+            if over or due.went_at is None or due.good_since > due.went_at:
+                self._findings.before_due[due.promise] += 1
+            elif due.deadline is not None:
+                self._findings.check(due.promise, True, "")
+            else:
+                self._gone.append(due)
 
     def _rung(self, symbol: str, desk: Desk) -> datetime:
         close = self._market.session.close
@@ -127,9 +157,11 @@ class ClosingChecks:
     def _decided(self, desk: Desk, now: datetime) -> None:
         exiting = {p.position_id: p for p in desk.book.view.positions if p.state is PositionState.EXITING}
         for position_id in self._exits.keys() - exiting.keys():
-            self._kept(Promise.EXITS_GET_DONE, self._exits.pop(position_id))
+            self._went(self._exits.pop(position_id))
         for position_id, position in exiting.items():
-            due = self._exits.setdefault(position_id, _Due(now))
+            due = self._exits.get(position_id)
+            if due is None:
+                due = self._exits[position_id] = _Due(Promise.EXITS_GET_DONE, position.symbol, now)
             if self._exchange.account.qty(position.symbol) <= 0:
                 continue  # gone: what is left is to learn of it
             if due.look(now, self._bad_until(position.symbol, now)):
@@ -144,7 +176,11 @@ class ClosingChecks:
         if quote is None or quote.bid <= 0:
             self._bare[symbol] = now
         bare = self._bare.get(symbol, self._alive_since)
-        return max(self._alive_since, bare, min(self._faults.trouble_until, now + GOOD))
+        return max(bare, self._hindered_until(now))
+
+    def _hindered_until(self, now: datetime) -> datetime:
+        """Up to when something stood in the way of every contract."""
+        return max(self._alive_since, min(self._faults.trouble_until, now + GOOD))
 
     def _proof(self, desk: Desk, now: datetime) -> None:
         """At the moment in which the proof is latched the exchange must agree."""

@@ -4,7 +4,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from wsb_snake.backtest.campaign.drill_chat import Delivery
@@ -21,7 +21,6 @@ from wsb_snake.sim.seeded_faults import OURS
 from wsb_snake.trading.order_ids import position_of
 
 ALL = 1_000_000
-TOLD_WITHIN = timedelta(seconds=60)
 _PENNY = Decimal("0.000001")
 _NUMBER = re.compile(r"(?: \((\d+)/\d+\))? #(\d+)$")
 _SENT = frozenset({EventKind.ENTRY_SENT, EventKind.EXIT_SENT, EventKind.ORDER_RECOVERED})
@@ -35,25 +34,12 @@ class DatabaseChecks:
         self._conn = conn
         self._findings = findings
         self._orders = exchange.orders("all", ALL, direction="asc")
-        self._events = journal.read(conn, 0, ALL)
+        self.events = journal.read(conn, 0, ALL)
 
     def run(self) -> None:
         self._outcomes()
         self._consumers()
         self._explanations()
-
-    def not_flat_told(self, symbol: str, qty: int, since: datetime) -> bool:
-        """Whether the journal named ``symbol`` as still open in time after ``since``, and in the end with no
-        less than the ``qty`` contracts that stood."""
-        named = [
-            (event.at, int(row["qty"]))
-            for event in self._events
-            if event.kind is EventKind.EOD_NOT_FLAT
-            for row in event.data["open"]
-            if row["symbol"] == symbol and row["why"]
-        ]
-        limit = since + TOLD_WITHIN + timedelta(seconds=1)
-        return any(at <= limit for at, _ in named) and named[-1][1] >= qty
 
     def proven(self, day: str) -> bool:
         """Whether flat stands as proven for ``day``."""
@@ -99,7 +85,7 @@ class DatabaseChecks:
         return [o for o in self._orders if position_of(o.client_order_id) == position_id]
 
     def _consumers(self) -> None:
-        newest = self._events[-1].seq if self._events else 0
+        newest = self.events[-1].seq if self.events else 0
         for row in self._conn.execute("SELECT consumer, seq FROM offsets"):
             behind = newest - row["seq"]
             self._findings.check(Promise.CONSUMED_ONCE, behind == 0, f"{row['consumer']} is {behind} behind")
@@ -108,17 +94,17 @@ class DatabaseChecks:
         self._findings.check(
             Promise.CONSUMED_ONCE, counted == written, f"{counted} counted, {written} outcomes"
         )
-        expected = sorted(key for event in self._events for key in _alert_keys(event))
+        expected = sorted(key for event in self.events for key in _alert_keys(event))
         present = sorted(r["dedupe_key"] for r in self._conn.execute("SELECT dedupe_key FROM alerts"))
         self._findings.check(Promise.CONSUMED_ONCE, expected == present, "alerts and events do not fit")
 
     def _explanations(self) -> None:
-        named = {event.data["client_order_id"] for event in self._events if event.kind in _SENT}
+        named = {event.data["client_order_id"] for event in self.events if event.kind in _SENT}
         for order in self._orders:
             if order.client_order_id.startswith(OURS):
                 known = order.client_order_id in named
                 self._findings.check(Promise.EXPLAINED, known, f"no event tells of {order.client_order_id}")
-        for event in self._events:
+        for event in self.events:
             if event.kind is EventKind.POSITION_CLOSED:
                 why = event.data.get("reason")
                 self._findings.check(Promise.EXPLAINED, bool(why), f"closed without a reason: {event.data}")

@@ -84,6 +84,7 @@ class DayReport:
     crashes: list[tuple[CrashKind, frozenset[InFlight]]] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     checked: Counter[Promise] = field(default_factory=Counter)
+    before_due: Counter[Promise] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
     order_list_hash: str = ""
 
@@ -128,7 +129,7 @@ class _Day:
         self._attempts: list[Attempt] = [] if plan.engines else plan_attempts(drill, hunter_luck)
         self._hand = plan_hand(market, random.Random(f"{seed}:owner"))
         self._report = DayReport(plan.seed, plan.number, plan.wire)
-        self._checker = Checker(self._exchange, market, self._faults, self._outside, self._site.chat)
+        self._checker = Checker(self._exchange, market, self._faults, self._site.chat)
         self._process: Incarnation | None = None
         self._reader: InFlightReader | None = None
         self._number = 0
@@ -202,7 +203,7 @@ class _Day:
 
     def _come_back(self) -> None:
         """The dead process is cleared away; the next one gets the copy of its database."""
-        self._checker.died(disk_free_since=self._site.disk.free_since)
+        self._checker.died(self._site.disk)
         self._running.kill()
         dead = self._running.folder
         self._process, self._reader = None, None
@@ -217,7 +218,7 @@ class _Day:
         report, findings = self._report, self._checker.findings
         report.strikes = self._faults.struck
         report.violations, report.checked = findings.violations, findings.checked
-        report.excused = findings.excused
+        report.before_due, report.excused = findings.before_due, findings.excused
         orders = tuple(self._exchange.orders("all", EVERY_ORDER, direction="asc"))
         report.orders = sum(order.client_order_id.startswith(OURS) for order in orders)
         report.positions = self._bought()

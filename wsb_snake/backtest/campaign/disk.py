@@ -6,7 +6,7 @@ It stands where SQLite's connection stands, so that the writer meets real errors
 import shutil
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ Crashes = Callable[[CrashKind], None]
 """Asked at each point of a commit; raises ``Crash`` when the process dies there."""
 
 
+WRITTEN_WITHIN = timedelta(seconds=2)
+"""A disk that takes commits has taken everything in this time."""
+
+
 class Crash(BaseException):
     """The process is gone: nothing in it runs any more, nothing catches this."""
 
@@ -27,12 +31,33 @@ class Disk:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.slow_until = self.full_until = clock.now()
+        self.slow_until = self.full_until = self._troubled_since = clock.now()
+
+    def slow(self, until: datetime) -> None:
+        """No transaction begins before ``until``."""
+        self._trouble()
+        self.slow_until = until
+
+    def fill(self, until: datetime) -> None:
+        """No commit is taken before ``until``."""
+        self._trouble()
+        self.full_until = until
+
+    def _trouble(self) -> None:
+        now = self._clock.now()
+        if now - self.free_since > WRITTEN_WITHIN:  # else it had no time to catch up
+            self._troubled_since = now
 
     @property
     def free_since(self) -> datetime:
         """Since (or from) when it takes commits."""
         return max(self.slow_until, self.full_until)
+
+    @property
+    def written_until(self) -> datetime:
+        """What was handed over before this moment survives a death of the process."""
+        now = self._clock.now()
+        return (now if now - self.free_since > WRITTEN_WITHIN else self._troubled_since) - WRITTEN_WITHIN
 
     def stalled(self) -> bool:
         return self._clock.now() < self.free_since

@@ -1,13 +1,15 @@
 """Everything that is checked on a campaign day, at each step and at its end."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wsb_snake.backtest.campaign.book_checks import BookChecks
 from wsb_snake.backtest.campaign.closing_checks import ClosingChecks
 from wsb_snake.backtest.campaign.database_checks import DatabaseChecks, check_deliveries, durable_pauses
+from wsb_snake.backtest.campaign.disk import Disk
 from wsb_snake.backtest.campaign.drill_chat import DrillChat
 from wsb_snake.backtest.campaign.order_checks import OrderChecks
-from wsb_snake.backtest.campaign.outside import Outside
+from wsb_snake.backtest.campaign.told_checks import Gap, Holdings, Telling
 from wsb_snake.backtest.campaign.violation import Findings, Promise
 from wsb_snake.core.orders import Order
 from wsb_snake.core.signals import TradeIntent
@@ -21,7 +23,6 @@ from wsb_snake.trading.broker import OrderTicket, Rejected
 from wsb_snake.trading.pauses import DURABLE
 
 ENTRY_QUOTE_S = 15.0
-WRITTEN_WITHIN = timedelta(seconds=2)
 
 
 class Checker:
@@ -32,17 +33,18 @@ class Checker:
         exchange: Exchange,
         market: MarketUnderDrill,
         faults: SeededFaults,
-        outside: Outside,
         chat: DrillChat,
     ) -> None:
         self.findings = Findings(exchange.clock)
         self._exchange = exchange
         self._market = market
         self._chat = chat
-        self._orders = OrderChecks(exchange, self.findings, outside.touched.get)
+        self._orders = OrderChecks(exchange, self.findings)
         self._closing = ClosingChecks(exchange, market, faults, self.findings)
         self._book = BookChecks(exchange, faults, self.findings)
+        self._holdings = Holdings(exchange)
         self._deaths: list[datetime] = []
+        self._gaps: list[Gap] = []
         self._survivors: frozenset[str] = frozenset()
         self._excused: dict[str, str] = {}
         self._standing: dict[str, tuple[int, datetime]] = {}
@@ -60,20 +62,25 @@ class Checker:
         self._closing.started()
         self._book.started()
         self._orders.started()
+        if self._gaps:
+            self._gaps[-1] = replace(self._gaps[-1], last=self._exchange.clock.now())
         held = {pause.reason for pause in alpaca_executor.desk.pauses.listed()}
         if self._survivors:
             lost = sorted(self._survivors - held)
             self.findings.check(Promise.PAUSES_SURVIVE, not lost, f"forgotten by the restart: {lost}")
 
-    def died(self, *, disk_free_since: datetime) -> None:
+    def died(self, disk: Disk) -> None:
         """The process is dead; what it had paused, and had had the time to write, must survive."""
-        now = self._exchange.clock.now()
+        now, desk = self._exchange.clock.now(), alpaca_executor.desk
         self._deaths.append(now)
         self.findings.check(Promise.NO_LANE_FAILS, True, "")
+        if not desk.loaded:  # it had nothing; what the one before it left must still survive
+            before = self._gaps[-1].first if self._gaps else disk.written_until
+            self._gaps.append(Gap(min(before, disk.written_until), now))
+            return
+        self._gaps.append(Gap(disk.written_until, now))
         self._survivors = frozenset(
-            p.reason
-            for p in alpaca_executor.desk.pauses.listed()
-            if p.reason in DURABLE and now - max(p.since, disk_free_since) > WRITTEN_WITHIN
+            p.reason for p in desk.pauses.listed() if p.reason in DURABLE and p.since < disk.written_until
         )
 
     def lane_failed(self, lane: str, error: Exception) -> None:
@@ -83,9 +90,11 @@ class Checker:
 
     def on_update(self, message: TradeUpdateMessage) -> None:
         self._orders.on_update(message)
+        self._holdings.look()
 
     def step(self) -> None:
         desk = alpaca_executor.desk
+        self._holdings.look()
         self._closing.step(desk)
         self._book.step(desk, self._orders.last_fill_at)
         close = self._market.session.close
@@ -127,7 +136,8 @@ class Checker:
             return  # found already
         self.findings.excused[why] += 1
         eod = self._market.session.close - timedelta(minutes=5)
-        told = rows.not_flat_told(symbol, qty, max(eod, since))
+        telling = Telling(rows.events, self._holdings, self._gaps, self._market.session.close)
+        lacks = telling.lacks(symbol, max(eod, since))
         proven = rows.proven(self._market.day.isoformat())
-        text = f"{qty} {symbol} stood at the close ({why}); told in time: {told}, proven: {proven}"
-        self.findings.check(Promise.TOLD_WHEN_NOT, told and not proven, text)
+        text = f"{qty} {symbol} stood at the close ({why}); {lacks or 'told'}, proven: {proven}"
+        self.findings.check(Promise.TOLD_WHEN_NOT, not lacks and not proven, text)

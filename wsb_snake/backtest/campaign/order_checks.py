@@ -1,6 +1,5 @@
 """Checks at each order: against the exchange's own books, never against the daemon's arithmetic."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.order_ids import position_of
 
 OTHERS_LINGER = timedelta(seconds=45)
-"""For this long an act of somebody else explains that the daemon's picture was old."""
+"""For this long a sale of somebody else explains that the daemon's picture was old."""
 
 _BROAD = frozenset({"SPY", "QQQ"})
 _ENTRIES_END = (timedelta(minutes=70), timedelta(minutes=55))
@@ -37,14 +36,11 @@ class _Entry:
 
 
 class OrderChecks:
-    """One day's orders. ``touched`` tells when somebody else last acted in a contract."""
+    """One day's orders."""
 
-    def __init__(
-        self, exchange: Exchange, findings: Findings, touched: Callable[[str], datetime | None]
-    ) -> None:
+    def __init__(self, exchange: Exchange, findings: Findings) -> None:
         self._exchange = exchange
         self._findings = findings
-        self._touched = touched
         self._entries: list[_Entry] = []
         self._sent: set[str] = set()
         self._refused: set[str] = set()
@@ -66,25 +62,33 @@ class OrderChecks:
             self._exit(ticket, desk)
 
     def refused(self, ticket: OrderTicket, error: Rejected) -> None:
-        """A sale that the broker refused for want of contracts must have an outside reason."""
+        """A sale that the broker refused for want of contracts: somebody else's sales must be the reason,
+        for as many contracts as it lacked."""
         self._refused.add(ticket.client_order_id)
         if ticket.side is Side.BUY or not any(
             word in error.reason for word in ("insufficient qty", "uncovered")
         ):
             return
-        at, now = self._touched(ticket.symbol), self._exchange.clock.now()
-        excused = at is not None and now - at <= OTHERS_LINGER
-        held_by_others = any(
-            order.side == "sell"
-            and not order.client_order_id.startswith(OURS)
-            and (order.open or now - order.updated_at <= OTHERS_LINGER)
-            for order in self._exchange.orders("all", limit=500, symbols=frozenset({ticket.symbol}))
-        )
+        held = self._exchange.account.qty(ticket.symbol)
+        ours, others = self._sales(ticket.symbol)
+        text = f"{ticket.client_order_id} would sell {ticket.qty} {ticket.symbol}: {error.reason}"
         self._findings.check(
             Promise.NEVER_SHORT,
-            excused or held_by_others,
-            f"{ticket.client_order_id} would sell {ticket.qty} {ticket.symbol}: {error.reason}",
+            ticket.qty + ours <= held + others,
+            f"{text}; {held} held, our orders sell {ours}, others' sold {others}",
         )
+
+    def _sales(self, symbol: str) -> tuple[int, int]:
+        """Contracts that our open orders still sell, and those in others' sales of the last moments."""
+        now, ours, others = self._exchange.clock.now(), 0, 0
+        for order in self._exchange.orders("all", limit=500, symbols=frozenset({symbol})):
+            if order.side == "buy":
+                continue
+            if order.client_order_id.startswith(OURS):
+                ours += order.remaining if order.open else 0
+            elif order.open or now - order.updated_at <= OTHERS_LINGER:
+                others += order.qty
+        return ours, others
 
     def on_update(self, message: TradeUpdateMessage) -> None:
         """Each event of the exchange, before any fault touches it."""

@@ -1,6 +1,7 @@
 """What happens to the daemon from outside of any call: people, the calendar, the disk, the phone."""
 
 import random
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -29,8 +30,6 @@ class Outside:
         self._market = market
         self._faults = faults
         self._luck = luck
-        self.touched: dict[str, datetime] = {}
-        """When somebody other than the daemon last acted in a contract."""
 
     def look(self) -> None:
         """Do what is due in the world, if anything."""
@@ -67,9 +66,7 @@ class Outside:
             case FaultKind.STREAM_FLAPS:
                 site.stream.flap()
             case FaultKind.EARLY_LIQUIDATION:
-                symbol = luck.choice(self._held(today=True))
-                if site.exchange.liquidate(symbol):
-                    self.touched[symbol] = now
+                site.exchange.liquidate(luck.choice(self._held(today=True)))
             case FaultKind.NO_BID:
                 late = self._market.session.close - now < LAST_HOUR
                 chosen = (self._held(today=True) if late else []) or self._held()
@@ -78,15 +75,15 @@ class Outside:
             case FaultKind.FOREIGN_ORDER:
                 self._foreign_order(now)
             case FaultKind.MANUAL_CLOSE:
-                self._close_by_hand(luck.choice(self._held()), now)
+                self._close_by_hand(luck.choice(self._held()))
             case FaultKind.CALENDAR_SURPRISE:
                 earlier = luck.uniform(0.0, 1.0) * (self._market.session.close - now - SURPRISE_NOTICE)
                 self._market.shorten((self._market.session.close - earlier).replace(second=0, microsecond=0))
                 site.exchange.reschedule()
             case FaultKind.SLOW_DISK:
-                site.disk.slow_until = now + timedelta(seconds=luck.uniform(1, 8))
+                site.disk.slow(now + timedelta(seconds=luck.uniform(1, 8)))
             case FaultKind.DISK_FULL:
-                site.disk.full_until = now + timedelta(seconds=luck.uniform(4, 40))
+                site.disk.fill(now + timedelta(seconds=luck.uniform(4, 40)))
             case FaultKind.CHAT_DOWN:
                 site.chat.down_until = now + timedelta(seconds=luck.uniform(20, 600))
                 site.chat.swallows = luck.random() < 0.5
@@ -101,7 +98,6 @@ class Outside:
                 until = close
             elif fate < BARE_TO_THE_CLOSE + BARE_INTO_THE_PROOF:
                 until = max(until, close - timedelta(seconds=luck.uniform(60, 290)))
-        self._faults.hinder(until)
         return until
 
     def _held(self, *, today: bool = False) -> list[str]:
@@ -121,7 +117,7 @@ class Outside:
         if held and self._luck.random() < 0.5:
             self._rest_far_above(self._luck.choice(held), now)
         else:
-            self._buy_by_hand(now)
+            self._buy_by_hand()
 
     def _rest_far_above(self, symbol: str, now: datetime) -> None:
         available = next(
@@ -131,17 +127,17 @@ class Outside:
             qty = self._luck.randint(1, available)
             quote = self._site.exchange.quote(symbol, now)
             ask = FAR_ABOVE if quote is None else (quote.ask * FAR_ABOVE).quantize(Decimal("0.1"))
-            self._place(NewOrder(symbol, "sell", qty, "limit", ask, position_intent="sell_to_close"), now)
+            self._place(NewOrder(symbol, "sell", qty, "limit", ask, position_intent="sell_to_close"))
 
-    def _buy_by_hand(self, now: datetime) -> None:
+    def _buy_by_hand(self) -> None:
         rows = self._market.contracts(self._luck.choice(sorted(SPOTS)))
         contract = self._luck.choice([row.contract for row in rows])
         order = NewOrder(
             contract.symbol, "buy", self._luck.randint(1, 2), "market", position_intent="buy_to_open"
         )
-        self._place(order, now)
+        self._place(order)
 
-    def _close_by_hand(self, symbol: str, now: datetime) -> None:
+    def _close_by_hand(self, symbol: str) -> None:
         """As somebody does it in the broker's app: what is in the way is cancelled first."""
         exchange = self._site.exchange
         for order in exchange.orders(limit=500, symbols=frozenset({symbol})):
@@ -151,11 +147,8 @@ class Outside:
         if position <= 0:
             return  # sold while its orders were cancelled
         qty = position if self._luck.random() < 0.7 else self._luck.randint(1, position)
-        self._place(NewOrder(symbol, "sell", qty, "market", position_intent="sell_to_close"), now)
+        self._place(NewOrder(symbol, "sell", qty, "market", position_intent="sell_to_close"))
 
-    def _place(self, order: NewOrder, now: datetime) -> None:
-        try:
+    def _place(self, order: NewOrder) -> None:
+        with suppress(Refusal):  # too late in the day, or the quantity is held
             self._site.exchange.place(order)
-        except Refusal:
-            return  # too late in the day, or the quantity is held
-        self.touched[order.symbol] = now

@@ -34,6 +34,7 @@ class Tally:
     crashes: Counter[CrashKind] = field(default_factory=Counter)
     cells: Counter[tuple[FaultKind | CrashKind, InFlight]] = field(default_factory=Counter)
     checked: Counter[Promise] = field(default_factory=Counter)
+    before_due: Counter[Promise] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
     excused_days: int = 0
     hashes: dict[int, str] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Tally:
         self.orders += report.orders
         self.violations += len(report.violations)
         self.checked += report.checked
+        self.before_due += report.before_due
         self.excused += report.excused
         self.excused_days += bool(report.excused)
         self.hashes[report.number] = report.order_list_hash
@@ -97,6 +99,7 @@ class Tally:
             "excused_days": self.excused_days,
             "excused_by_reason": dict(sorted(self.excused.items())),
             "checked": {promise.value: self.checked[promise] for promise in Promise},
+            "done_before_due": {promise.value: n for promise, n in sorted(self.before_due.items())},
             "result_hash": self.result_hash,
             "shortcomings": self.shortcomings(),
         }

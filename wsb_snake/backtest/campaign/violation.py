@@ -43,12 +43,14 @@ class Violation:
 
 @dataclass(slots=True)
 class Findings:
-    """What a day's checks came to. ``checked`` counts how often a premise was true."""
+    """What a day's checks came to. ``checked`` counts how often a premise was true, ``before_due`` how
+    often what is promised was done without it."""
 
     clock: Clock
     step: int = 0
     violations: list[Violation] = field(default_factory=list)
     checked: Counter[Promise] = field(default_factory=Counter)
+    before_due: Counter[Promise] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
 
     def check(self, promise: Promise, kept: bool, text: str) -> None:
