@@ -1,12 +1,13 @@
-"""Views for the engines that hold overnight: by hand, and from the seeded market with its future left in."""
+"""Views by hand for the engines that hold overnight, and seeded days with their future left in for all."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
+from tests.engines.component_market import seeded_chain
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_date, from_eastern
-from wsb_snake.core.types import Bar, Headline
+from wsb_snake.core.types import Bar, Chain, Headline
 from wsb_snake.engines.types import MarketView
 from wsb_snake.sim.market import SeededMarket
 from wsb_snake.sim.sessions import sessions
@@ -19,6 +20,8 @@ HALF_DAY = Session(DAY, OPEN, from_eastern(DAY, time(13, 0)))
 YESTERDAY = Session(
     date(2026, 11, 23), OPEN - timedelta(days=1), from_eastern(date(2026, 11, 23), time(16, 0))
 )
+
+CHAINS_EVERY = 10 * MINUTE
 
 SEEDED_DAYS = (DAY, date(2026, 11, 25), date(2026, 11, 27))
 """The last of them is a half day."""
@@ -73,6 +76,24 @@ def seeded(seed: int, tickers: Iterable[str], history: int) -> dict[date, Market
     return views
 
 
+def chains_of(view: MarketView, seed: int) -> list[dict[str, Chain]]:
+    """The chains of every name of ``view``, captured every ten minutes from the open to the close."""
+    market = SeededMarket(view.session.day, seed)
+    count = (view.session.close - view.session.open) // CHAINS_EVERY
+    moments = [view.session.open + n * CHAINS_EVERY for n in range(count + 1)]
+    return [{name: seeded_chain(market, name, at) for name in sorted(view.bars)} for at in moments]
+
+
+def with_chains(view: MarketView, captured: Sequence[Mapping[str, Chain]], now: datetime) -> MarketView:
+    """``view`` at ``now`` with the newest chains and the ones before.
+
+    Every other minute the next ones stand in front of them, where an engine looks first.
+    """
+    newest = max(0, min((now - view.session.open) // CHAINS_EVERY, len(captured) - 1))
+    first = newest + (now.minute % 2 and newest + 1 < len(captured))
+    return replace(view, now=now, chains=captured[first], earlier_chains=captured[first - 1] if first else {})
+
+
 def passes(view: MarketView) -> Iterable[datetime]:
     """Every minute from before the open to after the close, some seconds into it."""
     now = view.session.open - 2 * MINUTE + timedelta(seconds=7)
@@ -94,7 +115,13 @@ def cut_off(view: MarketView, now: datetime) -> MarketView:
             for name, tapes in view.sessions.items()
         },
         news={name: tuple(item for item in items if item.at <= now) for name, items in view.news.items()},
+        chains=_known(view.chains, now),
+        earlier_chains=_known(view.earlier_chains, now),
     )
+
+
+def _known(chains: Mapping[str, Chain], now: datetime) -> dict[str, Chain]:
+    return {name: chain for name, chain in chains.items() if chain.at <= now}
 
 
 def _those(bars: Mapping[str, Sequence[Bar]], known: "object") -> dict[str, list[Bar]]:

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 
 import pytest
 
+from tests.engines.slow_market import SEEDED_DAYS, chains_of, cut_off, passes, seeded, with_chains
 from tests.engines.tapes import DAY, OPEN, SESSION, bar, flat, history, line, mirrored, timed
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import from_eastern
@@ -26,7 +27,6 @@ from wsb_snake.engines.setup_families import TABLE, Family, Stage
 from wsb_snake.engines.state_machine import Phase
 from wsb_snake.engines.types import Direction, MarketView, Signal
 from wsb_snake.learning.boosts import MAX_POINTS
-from wsb_snake.sim.market import SeededMarket
 
 PASS = timedelta(minutes=10)
 RULES = OrchestratorRules()
@@ -261,47 +261,35 @@ def test_a_pass_that_was_missed_is_not_made_up_beyond_a_quarter_of_an_hour() -> 
 
 # seeded days
 
-NAMES = ("SLS", "TSLA")  # a name whose minutes are full of holes, and one with news
-SEEDED = date(2026, 11, 20)
+NAMES = ("SLS", "SPY", "TSLA")  # a name whose minutes are full of holes, the yardstick, and a single name
+SEED = 1
 
 
-def seeded(seed: int) -> MarketView:
-    """All that a seeded day held, as it was known at its close."""
-    market = SeededMarket(SEEDED, seed)
-    session = Session(SEEDED, market.session.open, market.session.close)
-    bars = {name: tuple(market.bars(name, session.open, session.close, session.close)) for name in NAMES}
-    first = SEEDED - timedelta(days=60)
-    daily = {name: tuple(market.daily_bars(name, first, SEEDED - timedelta(days=1))) for name in NAMES}
-    at = session.open + timedelta(minutes=270, seconds=17)
-    news = {"TSLA": (Headline(at, "Tesla", "wire", ("TSLA",)),)}
-    return MarketView(session.close, session, "sip", bars, daily, news=news)
+@pytest.fixture(scope="module")
+def seeded_days() -> dict[date, MarketView]:
+    """Three days with daily bars, minutes and news of what came later left in."""
+    return seeded(SEED, NAMES, history=1)
 
 
-def cut(whole: MarketView, now: datetime) -> MarketView:
-    """What of ``whole`` was known at ``now``, and nothing else."""
-    bars = {
-        name: tuple(each for each in rows if each.start + BAR <= now) for name, rows in whole.bars.items()
-    }
-    news = {name: tuple(each for each in rows if each.at <= now) for name, rows in whole.news.items()}
-    return replace(whole, now=now, bars=bars, news=news)
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_signal_depends_on_the_future(seed: int) -> None:
-    """At every minute of the day: with the whole day in hand, or only what was known."""
-    whole = seeded(seed)
+@pytest.mark.parametrize("seeded_day", SEEDED_DAYS)
+def test_no_signal_depends_on_the_future(seeded_days: Mapping[date, MarketView], seeded_day: date) -> None:
+    """At every minute of the day: with all that came later in hand, chains too, or only what was known."""
+    whole = seeded_days[seeded_day]
+    captured = chains_of(whole, SEED)
+    loud = OrchestratorRules(alert=0)  # so that every family that lives says something
     states = [OrchestratorState(), OrchestratorState()]
-    now = whole.session.open + BAR
-    while now < whole.session.close:
-        seeing, blind = scan(replace(whole, now=now), states[0]), scan(cut(whole, now), states[1])
+    said: list[Signal] = []
+    for now in passes(whole):
+        future = with_chains(whole, captured, now)
+        seeing, blind = scan(future, states[0], loud), scan(cut_off(future, now), states[1], loud)
         assert seeing == blind, f"at {now}"
         states = [seeing[1], blind[1]]
-        now += BAR
-    assert any(state.lives for _, state in states[0].tickers)
+        said += seeing[0]
+    assert any(dict(signal.evidence).get("pressure.chain_known") for signal in said)
 
 
-def test_a_day_with_restarts_is_the_same_day() -> None:
-    whole = seeded(1)
+def test_a_day_with_restarts_is_the_same_day(seeded_days: Mapping[date, MarketView]) -> None:
+    whole = seeded_days[SEEDED_DAYS[0]]
     through, fresh = OrchestratorState(), OrchestratorState()
     now = whole.session.open + PASS
     while now < whole.session.close:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from tests.engines.slow_market import SEEDED_DAYS, cut_off, passes, seeded
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import from_eastern
 from wsb_snake.core.types import Bar
@@ -423,3 +424,30 @@ def test_no_signal_depends_on_the_future(
         assert passes[0] == passes[1] == passes[2]
         states = [state for _, state in passes]
         event("a signal was given" if passes[0][0] else "silence")
+
+
+@pytest.mark.parametrize("seeded_day", SEEDED_DAYS)
+def test_no_signal_of_a_seeded_day_depends_on_the_future(seeded_day: date) -> None:
+    """At every minute, with the rest of the day and the next one in hand or only what was known by then."""
+    names = ("NVDA", "QQQ", "SPY", "XLE")
+    whole = seeded(1, names, history=1)[seeded_day]
+    everything = {name: [bar for tape in whole.sessions[name] for bar in tape] for name in names}
+    assert all(
+        bars[0].start < whole.session.open < whole.session.close < bars[-1].start
+        for bars in everything.values()
+    )
+    states = [ScalperState(), ScalperState()]
+    said = 0
+    for now in passes(whole):
+        known = cut_off(whole, now).bars
+        seeing, blind = (
+            scan(bars, now, whole.session, state)
+            for bars, state in zip((everything, known), states, strict=True)
+        )
+        assert seeing == blind, f"at {now}"
+        states = [state for _, state in (seeing, blind)]
+        for signal in seeing[0]:
+            said += 1
+            if wants_execution(signal, now, whole.session) is None:
+                states = [traded(state, signal.ticker, now) for state in states]
+    assert said > 10
