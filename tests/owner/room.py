@@ -9,6 +9,7 @@ from wsb_snake.owner.commands import Commands
 from wsb_snake.owner.telegram import Around, talk_of
 from wsb_snake.owner.telegram_talk import Owner, Talk
 from wsb_snake.owner.telegram_updates import Arrived
+from wsb_snake.owner.why import explainer
 
 ME, CHAT = 4242, 4242
 
@@ -58,9 +59,8 @@ class Phone:
         self.ahead_s = ahead_s
         self.room = Room()
         around = Around(lambda n: ["a line"] * n, Flag(w.hub, "never"), lambda *_: None)
-        self.talk: Talk = talk_of(
-            w.daemon, Commands(w.daemon, w.daemon.facts), self.room, Owner(CHAT, ME), around
-        )
+        commands = Commands(w.daemon, w.daemon.facts, explainer(w.database.path))
+        self.talk: Talk = talk_of(w.daemon, commands, self.room, Owner(CHAT, ME), around)
 
     def arrived(self, update: object) -> Arrived:
         clock = self.w.clock
