@@ -226,11 +226,23 @@ def test_a_crowd_is_not_counted_by_the_volumes_of_another_feed() -> None:
         assert met(detect(Family.CROWD_IGNITION, tape, len(tape.bars) - 1)) == found
 
 
-def test_the_magnet_is_the_strike_with_the_most_open_interest() -> None:
-    def row(strike: str, held: int | None) -> ChainRow:
-        contract = Contract(f"SPY{strike}", "SPY", date(2026, 11, 24), Right.CALL, Decimal(strike))
-        return ChainRow(contract, None, open_interest=held)
+def row(strike: str, held: int | None) -> ChainRow:
+    contract = Contract(f"SPY{strike}", "SPY", date(2026, 11, 24), Right.CALL, Decimal(strike))
+    return ChainRow(contract, None, open_interest=held)
 
+
+def test_a_break_that_passes_the_next_strike_is_still_one() -> None:
+    """Strikes lie so close that a price that leaves one is soon near another."""
+    chain = Chain("SPY", date(2026, 11, 24), OPEN, (row("99.85", 500), row("100", 500), row("100.15", 500)))
+    going = [*pin_break(far=0.12), bar(100.15), bar(100.18)]
+    for bars in (going, mirrored(going)):
+        found = find(Family.STRIKE_MAGNET_BREAK, bars, chain=chain)
+        assert met(found) == (True, True, True)
+        assert found is not None
+        assert found.level == 100
+
+
+def test_the_magnet_is_the_strike_with_the_most_open_interest() -> None:
     chain = Chain("SPY", date(2026, 11, 24), OPEN, (row("99.95", 500), row("100", 20), row("100.02", None)))
     found = find(Family.STRIKE_MAGNET_BREAK, pin_break(), chain=chain)
     assert found is not None

@@ -133,15 +133,18 @@ def _vwap_reclaim(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> 
 def _pin_break(tape: DayTape, n: int, swing: float, rules: DetectorRules) -> Finding | None:
     """Closes cling to one strike for a long while, then leave it on volume."""
     band = rules.pin_swing * swing
-    for last in range(n, max(n - rules.break_age, rules.mature_bars), -1):
-        strike = _magnet(tape, tape.closes[last], band)
-        if abs(tape.closes[last] - strike) <= band:
-            break
-    else:
+    near: list[tuple[float, int, float]] = []
+    for bar in range(n, max(n - rules.break_age, rules.mature_bars), -1):
+        magnet = _magnet(tape, tape.closes[bar], band)
+        if abs(tape.closes[bar] - magnet) <= band:
+            near.append((_near(tape, magnet, band, bar, rules.pin_bars), bar, magnet))
+    if not near:
         return None
+    # What has left a strike passes others: the pin is where most closes lay, not where the last one does.
+    share, last, strike = max(near)
     if not tape.whole(last + 1 - rules.mature_bars, n, rules.max_missing):
         return None
-    found = _near(tape, strike, band, last, rules.pin_bars) >= rules.pin_share
+    found = share >= rules.pin_share
     mature = _near(tape, strike, band, last, rules.mature_bars) >= rules.mature_share
     sign = 1 if tape.closes[n] > strike else -1
     left = n - last >= rules.pin_break_bars and (tape.closes[n] - strike) * sign >= rules.pin_break * band
