@@ -129,6 +129,19 @@ def test_a_bid_that_leaves_after_its_good_minute_excuses_nothing(tmp_path: Path,
         assert watch.closing.why_excused(SPY_CALL, close) is None
 
 
+@pytest.mark.parametrize("trouble", ["15:57:59.050", "15:57:59.950"])
+def test_what_was_due_in_the_last_second_is_excused_or_found(
+    tmp_path: Path, careless: None, trouble: str
+) -> None:
+    with watched(tmp_path, "15:50", wsb_snake_cutoff_flatten=False) as watch:
+        hold(watch)
+        watch.world.to("15:55:30")
+        watch.faults.hinder(watch.world.at(trouble))
+        watch.world.to("16:00:01")
+        why = watch.closing.why_excused(SPY_CALL, watch.world.at("16:00"))
+        assert bool(why) is not bool(watch.findings.violations)
+
+
 def test_nobody_bid(tmp_path: Path, careless: None) -> None:
     with watched(tmp_path, "15:50", wsb_snake_cutoff_flatten=False) as watch:
         watch.world.price("0", "0.05")

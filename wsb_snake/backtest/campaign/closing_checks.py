@@ -90,9 +90,9 @@ class ClosingChecks:
         }
 
     def why_excused(self, symbol: str, close: datetime) -> str | None:
-        """Why ``symbol`` may stand at the close; None: it may not."""
+        """Why ``symbol`` may stand at the close; None: it may not, and was found."""
         due = self._today.get(symbol)
-        if due is not None and due.deadline is not None and due.deadline <= close:
+        if due is not None and due.told:
             return None
         if self._bare.get(symbol, self._market.session.open) > close - GOOD - TO_GO:
             return "nobody bid"
