@@ -263,6 +263,25 @@ def test_a_quick_pass_waits_for_nothing_of_earlier_sessions(
         assert w.daemon.hunt.next_pass(session, w.clock.now(), quick=False) is None
 
 
+def test_the_slower_engines_look_although_history_never_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        slow = Scripted("momentum_engine", quick=False)
+
+        def hangs(*_: Any) -> None:
+            w.hub.sleep(70)
+
+        monkeypatch.setattr(w.daemon.world.market, "past_sessions", hangs)
+        host(w, slow)
+        w.daemon.hunt.strategies = (InstitutionalScalper(), slow)
+        w.until(lambda: w.errors, 150)
+        w.do(w.daemon.scan)
+        assert slow.views != []
+        assert all("TimeoutError" in error for error in w.errors)
+        w.errors.clear()
+
+
 def test_what_was_gathered_is_computed_although_the_quick_ones_get_no_bars(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

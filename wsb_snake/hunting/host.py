@@ -122,11 +122,13 @@ class Host:
         Whether anything was fetched. Raises DataError when no bars came.
         """
         self._tell_nameless(session, now)
-        for lack in self._viewer.history(self._quick_needs(session), session):
-            log.warning("for the quick engines: %s", lack)
-        fetched = self._fetch(session, now, quick=False)
-        if fetched is not None:
-            self._gathered.append(fetched)
+        try:
+            for lack in self._viewer.history(self._quick_needs(session), session):
+                log.warning("for the quick engines: %s", lack)
+        finally:  # the others look, whatever becomes of it
+            fetched = self._fetch(session, now, quick=False)
+            if fetched is not None:
+                self._gathered.append(fetched)
         return fetched is not None
 
     def next_pass(self, session: Session, now: datetime, *, quick: bool) -> datetime | None:
