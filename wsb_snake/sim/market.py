@@ -1,7 +1,7 @@
 """The market that the embedded exchange trades: the port, and the seeded model behind it."""
 
 from datetime import date, datetime, time, timedelta
-from math import exp, log, sqrt
+from math import exp, hypot, log, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +28,9 @@ from wsb_snake.sim.paths import (
     Floats,
     Intraday,
     combine,
+    hushed,
     minute_volumes,
+    pinned,
     second_prices,
     stream,
     stress,
@@ -37,7 +39,7 @@ from wsb_snake.sim.paths import (
 )
 from wsb_snake.sim.sessions import SimSession, session_before, session_of, sessions
 from wsb_snake.sim.tapes import AFTER_HOURS, PRE_MARKET, Tape, ended_bars, stock_quote, whole_seconds
-from wsb_snake.sim.universe import UNIVERSE, Name
+from wsb_snake.sim.universe import INDEX_ETFS, UNIVERSE, Name
 
 __all__ = ["ListedContract", "Market", "SeededMarket"]
 
@@ -189,7 +191,7 @@ class SeededMarket:
 
     def _own(self, name: Name) -> Factor:
         """What moves ``name`` alone."""
-        return Factor(self._seed, name.symbol, name.own_vol, _OWN_SWING, self.day)
+        return _own_factor(self._seed, name, self.day)
 
     def _stock(self, symbol: str) -> "_Stock":
         stock = self._stocks.get(symbol)
@@ -229,6 +231,13 @@ class _Tide:
         return 100 * sqrt(ahead / _VIX_SESSIONS * SESSIONS_PER_YEAR * IMPLIED_OVER_REAL)
 
 
+def _own_factor(seed: int, name: Name, last: date) -> Factor:
+    """What moves ``name`` alone; the scenes of the index ETFs are those of the market."""
+    whole = hypot(name.own_vol, name.beta * _MARKET_VOL)
+    reach = 0.0 if name.symbol in INDEX_ETFS else whole / name.own_vol
+    return Factor(seed, name.symbol, name.own_vol, _OWN_SWING, last, reach)
+
+
 class _Stock:
     """One name on the day of ``session``, with its past."""
 
@@ -237,7 +246,7 @@ class _Stock:
         self._session = session
         self._tide = tide
         self._seed = seed
-        self._own = Factor(seed, name.symbol, name.own_vol, _OWN_SWING, session.day)
+        self._own = _own_factor(seed, name, session.day)
         self._key = key_of(seed, session.day, name.symbol, "stock")
         self._before = session_before(session.day)
         self._minutes: dict[date, tuple[Bar, ...]] = {}
@@ -320,7 +329,8 @@ class _Stock:
     def _way(self, session: SimSession) -> Intraday:
         tide = self._tide.intraday(session)
         own = self._own.intraday(session.day, self._tide.shape(session.seconds // MINUTE_S))
-        return combine(self._name.price, ((self._name.beta, tide), (1.0, own)))
+        way = combine(self._name.price, ((self._name.beta, hushed(tide, own.calm)), (1.0, own)))
+        return way if own.pin is None else pinned(way, *own.pin, self._name.steps[0])
 
     def _tape(self, session: SimSession, way: Intraday) -> Tape:
         draw = stream(self._seed, self._name.symbol, session.day, "seconds")
@@ -345,7 +355,8 @@ class _Stock:
         ]
         move = abs(float(levels + self._own.closes[index] - self._own.opens[index]))
         usual = sqrt(self._variances(index)[0])
-        luck = float(self._own.volumes[index])
+        scene = self._own.scene(day)
+        luck = float(self._own.volumes[index]) * (1.0 if scene is None else scene.volume)
         return float(round(self._name.shares * luck * (0.75 + 0.4 * min(move / usual, 4.0))))
 
     def _variances(self, index: int) -> tuple[float, float]:

@@ -2,21 +2,23 @@
 
 A price is the sum, in logarithms, of a factor that all names share and one of its own. Each factor
 walks from weekday to weekday (holidays included: their move shows in the next gap) and fills each
-session with a bridge between its open and its close, bent by the character of the day. So a day
-looks the same live as it does in the history of the days after it. A half day moves as far as a full one.
+session with a bridge between its open and its close, bent by the character of the day; on some days a
+scene of that character is played on the way. So a day looks the same live as it does in the history of
+the days after it. A half day moves as far as a full one.
 
 Random numbers come from streams named by (seed, factor, purpose, day): asking for one never shifts
 another. The intraday shapes are fitted by eye to 286 full sessions of SPY minutes of 2023-24.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from enum import IntEnum
 from hashlib import sha256
-from math import exp, sqrt
+from math import exp, log, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wsb_snake.sim.scenes import FULL_MINUTES, SCENES, Kind, Scene
 
 Floats = NDArray[np.float64]
 Moves = tuple[tuple[int, float], ...]
@@ -36,17 +38,6 @@ _VOL_MEMORY = 0.94  # of a factor's volatility from one weekday to the next
 _BURST_MINUTES, _BURST_SIZE = 10, 0.45  # of volatility within a session, in logarithms
 _PUSHES, _PUSH_SIZE = 5.0, 0.22  # short runs in one direction: how many a day, size in day deviations
 _HOPS, _HOP_SIZE = 2.5, 0.10  # moves within a second, likewise
-
-
-class Kind(IntEnum):
-    """Characters of a day."""
-
-    TREND = 0
-    RANGE = 1
-    REVERSAL = 2
-    LATE = 3
-    NEWS = 4
-
 
 _KIND_SHARES = (0.25, 0.25, 0.20, 0.15, 0.15)  # in the order of Kind
 _KIND_NOISE = (0.75, 0.95, 0.80, 0.75, 0.75)  # of the bridge, in day deviations
@@ -83,20 +74,30 @@ class Intraday:
 
     ``nodes`` are logarithms at the minute boundaries (minutes + 1 of them), ``sds`` the standard
     deviation of each minute without its hops, ``hops`` the (second, size) of moves within a second;
-    ``story`` is the part of the nodes that the character of the day tells, without chance.
+    ``story`` is the part of the nodes that the character of the day tells, without chance; ``calm`` and
+    ``busy`` are how large a scene makes chance and volume of each minute, over the usual, and ``pin`` is
+    from which minute to which it holds a name at a strike.
     """
 
     nodes: Floats
     sds: Floats
     hops: Moves
     story: Floats | float = 0.0
+    calm: Floats | float = 1.0
+    busy: Floats | float = 1.0
+    pin: tuple[int, int] | None = None
 
 
 class Factor:
     """One source of returns. All levels are logarithms about zero, indexed by ``weekday_index``."""
 
-    def __init__(self, seed: int, label: str, annual_vol: float, vol_swing: float, last: date) -> None:
-        """``vol_swing`` is the standard deviation of the logarithm of volatility over the years."""
+    def __init__(
+        self, seed: int, label: str, annual_vol: float, vol_swing: float, last: date, reach: float = 1.0
+    ) -> None:
+        """``vol_swing`` is the standard deviation of the logarithm of volatility over the years.
+
+        ``reach`` is how many of its deviations a scene takes for one; with 0 there are none.
+        """
         count = weekday_index(last) + 1
         self._name = (seed, label)
         # Row by row, so that a later ``last`` only adds days.
@@ -108,6 +109,8 @@ class Factor:
         self._kinds = np.searchsorted(np.cumsum(_KIND_SHARES)[:-1], uniforms[:, 0], side="right")
         self._drift, self._bend, self._jump = _characters(self._kinds, uniforms, normals[:, 2])
         self._place = uniforms[:, 2]
+        self._reach = reach
+        self._lots = stream(seed, label, "scenes").random(count)
         day_sds = self.sds * sqrt(INTRADAY_SHARE)
         gaps = self.sds * sqrt(1 - INTRADAY_SHARE) * normals[:, 3]
         moves = day_sds * (self._drift + self._jump)
@@ -123,14 +126,21 @@ class Factor:
         minutes = len(shape)
         x = np.arange(minutes + 1) / minutes
 
-        sds = _minute_sds(draw, sd * _KIND_NOISE[kind], shape)
+        scene = self.scene(day) if minutes == FULL_MINUTES else None
+        calm = 1.0 if scene is None else scene.calm(place)
+
+        sds = _minute_sds(draw, sd * _KIND_NOISE[kind], shape) * calm
         clock = _sums(sds**2)
         clock /= clock[-1]
-        hops = _hops(draw, sd * _HOP_SIZE, shape)
-        noise = _sums(sds * draw.standard_normal(minutes) + _pushes(draw, sd * _PUSH_SIZE, shape))
+        hops = _hushed(_hops(draw, sd * _HOP_SIZE, shape), calm)
+        noise = _sums(sds * draw.standard_normal(minutes) + calm * _pushes(draw, sd * _PUSH_SIZE, shape))
         noise += _steps(hops, minutes)
         noise -= clock * noise[-1]  # a bridge: the day's own drift takes it to the close
 
+        if scene is not None:
+            story = scene.way(sd * float(self._drift[index]), sd * self._reach, place)
+            nodes = self.opens[index] + story + noise
+            return Intraday(nodes, sds, tuple(sorted(hops)), story, calm, scene.busy(place), scene.pin(place))
         late = np.clip((x - _LATE_FROM) / (1 - _LATE_FROM), 0.0, 1.0) ** 1.2
         way = sd * float(self._drift[index]) * (late if kind == Kind.LATE else x)
         way += sd * float(self._bend[index]) * _hump(x, 0.25 + 0.5 * place)
@@ -138,6 +148,13 @@ class Factor:
             way += _steps((news,), minutes)
             hops = (*hops, news)
         return Intraday(self.opens[index] + way + noise, sds, tuple(sorted(hops)), way)
+
+    def scene(self, day: date) -> Scene | None:
+        """What is played on ``day`` if it is a full one."""
+        index = weekday_index(day)
+        choice = SCENES[Kind(int(self._kinds[index]))]
+        scene = choice[int(float(self._lots[index]) * len(choice))] if self._reach else None
+        return None if scene is not None and scene.rising and self._drift[index] < 0 else scene
 
     def news(self, day: date, minutes: int) -> tuple[int, float] | None:
         """On a news day of so many ``minutes`` the second of the jump and its size; None on another."""
@@ -154,7 +171,30 @@ def combine(price: float, parts: tuple[tuple[float, Intraday], ...]) -> Intraday
     sds = np.sqrt(sum((loading * part.sds) ** 2 for loading, part in parts))
     hops = sorted((at, loading * size) for loading, part in parts for at, size in part.hops)
     story = sum(loading * part.story for loading, part in parts)
-    return Intraday(np.asarray(nodes), np.asarray(sds), tuple(hops), story)
+    busy = prod(part.busy for _, part in parts)
+    return Intraday(np.asarray(nodes), np.asarray(sds), tuple(hops), story, busy=busy)
+
+
+def hushed(way: Intraday, calm: Floats | float) -> Intraday:
+    """``way`` with so much of the chance and story of each minute; the rest comes bit by bit. Hops stay."""
+    if isinstance(calm, float):
+        return way
+    minutes = len(way.sds)
+    stairs = _steps(way.hops, minutes)
+    smooth = way.nodes - stairs
+    quiet = _sums(np.diff(smooth) * calm)
+    missing = smooth[-1] - smooth[0] - quiet[-1]
+    nodes = smooth[0] + quiet + missing * np.arange(minutes + 1) / minutes + stairs
+    return replace(way, nodes=nodes, sds=way.sds * calm)
+
+
+def pinned(way: Intraday, first: int, last: int, step: float) -> Intraday:
+    """``way`` that lies about a multiple of ``step`` dollars from minute ``first`` to ``last``."""
+    level = float(way.nodes[first : last + 1].mean())
+    strike = max(round(exp(level) / step), 1) * step
+    minutes = len(way.sds)
+    there = np.interp(np.arange(minutes + 1), (0, first, last, minutes), (0.0, 1.0, 1.0, 0.0))
+    return replace(way, nodes=way.nodes + (log(strike) - level) * there)
 
 
 def second_prices(way: Intraday, draw: np.random.Generator) -> Floats:
@@ -205,6 +245,7 @@ def minute_volumes(way: Intraday, total: float, quiet: float, draw: np.random.Ge
     moved = np.minimum(np.abs(np.diff(way.nodes)) / usual, 6.0)
     shape = volume_shape(minutes)
     weights = shape * (0.8 + 0.25 * moved + 0.12 * moved**2) * np.exp(0.35 * draw.standard_normal(minutes))
+    weights *= way.busy
     weights[draw.random(minutes) < quiet / np.maximum(shape, 0.5) * 0.6] = 0.0
     weights[[0, -1]] = np.maximum(weights[[0, -1]], 1.0)  # the auctions always trade
     return np.asarray(np.round(weights / weights.sum() * total))
@@ -297,6 +338,12 @@ def _pushes(draw: np.random.Generator, sd: float, shape: Floats) -> Floats:
     for first, length, size in zip(firsts, lengths, sd * draw.standard_normal(count), strict=True):
         added[first : first + length] += size / length
     return added * np.sqrt(shape)
+
+
+def _hushed(hops: Moves, calm: Floats | float) -> Moves:
+    if isinstance(calm, float):
+        return hops
+    return tuple((at, size * float(calm[at // MINUTE_S])) for at, size in hops)
 
 
 def _steps(hops: Moves, minutes: int) -> Floats:
