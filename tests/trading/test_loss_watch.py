@@ -60,6 +60,23 @@ def test_a_night_without_bids_does_not_end_the_next_day(tmp_path: Path, restarte
         assert w.paused() == {"daily_loss"}
 
 
+def test_the_pause_lasts_until_the_next_day_also_where_the_loss_is_made_up_for(tmp_path: Path) -> None:
+    with world(tmp_path, "15:40", **RICH) as w:
+        w.price("4.95", "5.00", SPY_LATER)
+        w.open(SPY_LATER, plan=NO_EXITS)
+        w.price("1.95", "2.00", SPY_LATER)
+        w.run(60)
+        assert w.paused() == {"daily_loss"}
+        w.price("4.95", "5.00", SPY_LATER)
+        w.run(60)
+        w.restart()
+        w.run(60)
+        assert w.paused() == {"daily_loss"}
+        assert w.enter() is None
+        w.run(17 * 3600 + 50 * 60)  # to 09:33
+        assert "daily_loss" not in w.paused()
+
+
 def test_what_the_daemon_never_trades_hides_no_loss(tmp_path: Path) -> None:
     with world(tmp_path, wsb_snake_max_daily_loss_dollars=Decimal(100)) as w:
         w.price("9.95", "10.00", AAPL_LATER)

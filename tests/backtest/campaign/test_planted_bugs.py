@@ -10,6 +10,7 @@ import pytest
 
 from tests.backtest.campaign.hunt import broken_without, hunt
 from tests.backtest.campaign.planted import BUGS, Bug
+from tests.source_rules import ROOT
 
 SEED = 1
 WITHIN = 300
@@ -49,3 +50,10 @@ def test_every_planted_bug_is_found(bug: Bug) -> None:
 def test_enough_different_bugs_are_planted() -> None:
     assert len({bug.name for bug in BUGS}) == len(BUGS) >= 20
     assert len({promise for bug in BUGS for promise in bug.promises}) >= 12
+
+
+def test_the_invariants_name_this_file_only_for_what_a_planted_bug_breaks() -> None:
+    rows = (ROOT / "INVARIANTS.md").read_text().splitlines()
+    named = {row.split(" | ")[0].removeprefix("| ") for row in rows if "campaign/test_planted_bugs.py" in row}
+    assert len(named) >= 12
+    assert named <= {str(promise) for bug in BUGS for promise in bug.promises}
