@@ -264,6 +264,43 @@ def two_lanes_plan_one_exit(patch: MonkeyPatch) -> None:
     patch.setattr(closing, "_plan_exit", check_then_act)
 
 
+def two_lanes_claim_one_position(patch: MonkeyPatch) -> None:
+    """Whether a position is claimed, with its exit live, is asked outside of the book's lock, with a wait
+    before the claim and its order are written in one commit."""
+    free_at_once, add_exit = closing._free_at_once, closing._add_exit
+    asked: set[str] = set()
+
+    def check(desk: Desk, position: Position) -> int | None:
+        free = free_at_once(desk, position)
+        if free is not None:
+            desk.ports.lanes.sleep(0.25)  # for the row to be written
+            known = desk.book.positions[position.position_id]
+            if known.state is PositionState.EXITING:
+                asked.add(position.position_id)
+                desk.book.positions[position.position_id] = replace(known, state=position.state)
+        return free
+
+    def act(
+        desk: Desk, change: Change, position: Position, free: int, attempt: int, quote: Quote | None
+    ) -> Order | None:
+        unseen = {
+            name: order
+            for name, order in desk.book.orders.items()
+            if order.position_id == position.position_id and order.purpose is Purpose.EXIT and order.live
+        }
+        if position.position_id not in asked:
+            unseen.clear()
+        asked.discard(position.position_id)
+        over = {name: replace(order, status=OrderStatus.CANCELED) for name, order in unseen.items()}
+        desk.book.orders.update(over)
+        planned = add_exit(desk, change, position, free, attempt, quote)
+        desk.book.orders.update(unseen)
+        return planned
+
+    patch.setattr(closing, "_free_at_once", check)
+    patch.setattr(closing, "_add_exit", act)
+
+
 def exits_are_never_priced_again(patch: MonkeyPatch) -> None:
     """The first limit works for ever."""
 
@@ -374,6 +411,7 @@ BUGS = (
     Bug(entries_go_while_paused, frozenset({P.NO_ENTRY_WHEN_FORBIDDEN})),
     Bug(entries_go_on_any_quote, frozenset({P.NO_ENTRY_WHEN_FORBIDDEN})),
     Bug(two_lanes_plan_one_exit, frozenset({P.ONE_LIVE_EXIT, P.NEVER_SHORT})),
+    Bug(two_lanes_claim_one_position, frozenset({P.ONE_LIVE_EXIT, P.NEVER_SHORT})),
     Bug(exits_are_never_priced_again, frozenset({P.EXITS_GET_DONE, P.GONE_AT_THE_END})),
     Bug(a_refused_exit_is_given_up, frozenset({P.EXITS_GET_DONE, P.GONE_AT_THE_END})),
     Bug(pauses_are_forgotten, frozenset({P.PAUSES_SURVIVE})),
