@@ -231,16 +231,18 @@ back_up() {
 # Changes to ``$1``, and starts it where ``$2`` is yes; whatever goes wrong or breaks it off, what was before
 # comes back.
 change_to() {
-    came_from=$(release_of current) version='' backup='' starts=$2
-    local well=no
-    ! up || well=yes
+    came_from=$(release_of current) goes_to=$1 version='' backup='' starts=$2
+    local needed=yes
+    [[ $task == install ]] || up || needed=no
+    can_run "$came_from" || needed=no
     trap come_back EXIT
     stop
     can_run "$came_from" || point current "$1" # so that there is a program that can back up
-    # A program that is broken cannot back up; the way back to the older one must not hang on that.
+    # A program that is broken cannot back up; the way back to the older one must not hang on that. Nor must
+    # the way on from a dead one, whose daemon has just been stopped and does not come back.
     if [[ -e $data/wsb_snake.db && ($task == install || $starts == yes) ]]; then
         version=$(database_version)
-        back_up || [[ $task == rollback && $well == no ]] || fail "the backup failed"
+        back_up || [[ $needed == no ]] || fail "the backup failed"
     fi
     point current "$1"
     put_units "$1"
@@ -263,8 +265,7 @@ come_back() {
     trap '' HUP INT TERM # a terminal that is gone, or an impatient owner, does not break this off
     trap - EXIT
     set +e
-    can_run "$came_from" || fail "the version before cannot run any more: its Python or a library is gone;" \
-        "journalctl -u $name; close what is open by: $name flatten --direct"
+    can_run "$came_from" || stay
     say "going back to ${came_from#releases/}"
     stop
     if [[ -n $backup && $(database_version) != "$version" ]]; then
@@ -283,6 +284,18 @@ come_back() {
     fi
     machine systemctl start "${timers[@]}" # systemd goes on trying, and the health check on telling
     fail "the old version does not start: journalctl -u $name; close what is open by: $name flatten --direct"
+}
+
+stay() { # there is nothing to go back to, so the new version is what may watch and what tells
+    local gone="the version before cannot run any more: its Python or a library is gone"
+    point current "$goes_to"
+    put_units "$goes_to"
+    [[ $starts == yes ]] || fail "$gone; the new version is in place, and not started"
+    if start; then
+        fail "$gone; the new version runs"
+    fi
+    machine systemctl start "${timers[@]}" # systemd goes on trying, and the health check on telling
+    fail "$gone; journalctl -u $name; close what is open by: $name flatten --direct"
 }
 
 clear_out() { # releases that are neither current nor previous
@@ -364,7 +377,7 @@ uninstall() {
         if [[ -e $account_made ]]; then
             machine userdel "$name" || true
         elif has_account; then
-            say "the account $name stays: it was there before the installation"
+            say "the account $name stays: it is not noted that the installer made it; userdel $name removes it"
         fi
         rm -rf -- "${settings%/*}" "$data" "$backups"
         say "removed, with settings, data and backups"

@@ -335,7 +335,7 @@ def test_a_purge_leaves_an_account_that_was_there_before(machine: Staging, ours:
     done = machine.install("--uninstall", "--purge", "--yes")
     assert done.returncode == 0
     assert ("userdel wsb-snake" in words(machine.calls())) is ours
-    assert ("the account wsb-snake stays" in done.stdout) is not ours
+    assert ("it is not noted that the installer made it; userdel wsb-snake" in done.stdout) is not ours
 
 
 @pytest.mark.parametrize("state", ["runs", "stands"])
@@ -364,9 +364,32 @@ def test_there_is_no_way_back_to_a_version_whose_python_is_gone(running: Staging
     assert done.returncode == 1 and "cannot run any more" in done.stderr
     new = running.in_("current")
     assert (new / "wsb_snake/broken").exists(), "its commands work"
+    calls = running.calls()
+    assert calls[-2:] == [f"systemctl start {each} [{new.name}]" for each in ("wsb-snake.service", TIMERS)]
     (running.checkout / "wsb_snake/broken").unlink()
     assert running.install().returncode == 0
     assert running.in_("current") != new and running.runs()
+
+
+def test_no_failed_backup_leaves_a_daemon_stopped_whose_version_is_dead(running: Staging) -> None:
+    running.lose_python()
+    lost = running.in_("current")
+    (running.root / "notes/backup-fails").touch()
+    done = running.install()
+    assert done.returncode == 0 and "no space" in done.stdout, done.stderr
+    new = running.in_("current")
+    assert new != lost and running.runs()
+    assert f"systemctl start {TIMERS} [{new.name}]" in running.calls()
+
+
+def test_what_breaks_off_after_the_dead_version_was_stopped_starts_the_new_one(running: Staging) -> None:
+    """Nobody would watch and nobody would tell."""
+    running.lose_python()
+    (running.root / "var/lib/wsb-snake/wsb_snake.db").write_bytes(b"no database, however long it may be read")
+    done = running.install()
+    assert done.returncode == 1 and "the new version runs" in done.stderr
+    new = running.in_("current")
+    assert running.runs() and f"systemctl start {TIMERS} [{new.name}]" in running.calls()
 
 
 def test_what_broke_off_half_way_is_done_anew(running: Staging) -> None:
