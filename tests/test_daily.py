@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -85,13 +85,13 @@ def reported(database: Database, eod: EodState | None, day: date = TUESDAY) -> t
     return event.data, alert.text
 
 
-@pytest.mark.parametrize(("minute", "missed"), [(54, True), (56, False)])
+@pytest.mark.parametrize(("minute", "missed"), [(54, True), (56, True), (61, False)])
 def test_a_first_evening_has_missed_no_eod(database: Database, minute: int, missed: bool) -> None:
-    began = datetime(2026, 11, 24, 20, minute, tzinfo=UTC)
+    began = datetime(2026, 11, 24, 20, tzinfo=UTC) + timedelta(minutes=minute)
     database.transact(lambda conn: journal.append(conn, began, EventKind.STARTED, {})).result(10)
     _, text = reported(database, None)
     assert ("EOD close did NOT run; flat NOT proven." in text) is missed
-    later = "The daemon was first started at 15:56:00 ET, after the EOD time: no EOD close was due yet."
+    later = "The daemon was first started at 16:01:00 ET, after the close: no EOD close was due yet."
     assert (later in text) is not missed
 
 

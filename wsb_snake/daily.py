@@ -43,7 +43,7 @@ def daily_report(
             **_counted(day, total),
             **_closed(closed, total),
             **_eod(session, eod),
-            "first_started_et": _first_start_after(conn, session.close - EOD_BEFORE_CLOSE),
+            "first_started_et": _first_start_after(conn, session.close),
             "missed": [
                 {"engine": m.engine, "trades": m.trades, "wins": m.wins, "total_r": m.total_r}
                 for m in missed(conn, session.day)
@@ -141,12 +141,12 @@ def _eod(session: Session, eod: EodState | None) -> dict[str, object]:
     }
 
 
-def _first_start_after(conn: sqlite3.Connection, eod_at: datetime) -> str | None:
-    """When the journal begins, if that is after ``eod_at`` and no EOD close ever ran: none was missed."""
+def _first_start_after(conn: sqlite3.Connection, close: datetime) -> str | None:
+    """When the journal begins, if that is after ``close`` and no EOD close ever ran: none was missed."""
     if conn.execute("SELECT 1 FROM eod_runs LIMIT 1").fetchone():
         return None
     began = conn.execute("SELECT MIN(at) FROM events").fetchone()[0]
-    return None if began is None or instant(began) < eod_at else eastern_text(instant(began))
+    return None if began is None or instant(began) < close else eastern_text(instant(began))
 
 
 def _following(session: Session) -> dict[str, object]:

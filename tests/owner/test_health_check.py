@@ -20,6 +20,7 @@ SUNDAY = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
 THANKSGIVING = datetime(2026, 11, 26, 16, 0, tzinfo=UTC)
 AFTER_CLOSE = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 LATE = datetime(2026, 11, 23, 20, 56, tzinfo=UTC)
+EVENING = datetime(2026, 11, 23, 21, 5, tzinfo=UTC)
 
 
 def bodies(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -40,7 +41,8 @@ def verdict(**changes: Any) -> Verdict:
         ({"now": AFTER_CLOSE}, 2, "EOD did NOT run today, last run 2026-11-20T15:55:00"),
         ({"now": AFTER_CLOSE, "last_eod_run_et": None}, 2, "EOD did NOT run today, last run never"),
         ({"now": AFTER_CLOSE, "last_eod_run_et": "2026-11-23T15:55:00"}, 0, "healthy"),
-        ({"now": AFTER_CLOSE, "last_eod_run_et": None, "started_at": LATE}, 0, "healthy"),
+        ({"now": EVENING, "last_eod_run_et": None, "started_at": LATE}, 2, "EOD did NOT run today"),
+        ({"now": EVENING, "last_eod_run_et": None, "started_at": AFTER_CLOSE}, 0, "healthy"),
         ({"session": None, "db_writable": False}, 0, "quiet, no session today (unhealthy)"),
     ],
 )

@@ -39,7 +39,7 @@ def _result(data: Data) -> str:
 def _eod(data: Data) -> str:
     if data.get("first_started_et"):
         at = et(data["first_started_et"])
-        return f"The daemon was first started at {at}, after the EOD time: no EOD close was due yet."
+        return f"The daemon was first started at {at}, after the close: no EOD close was due yet."
     ran = f"EOD close ran {et(data['eod_ran_et'])}" if data.get("eod_ran_et") else "EOD close did NOT run"
     at = f" {et(data['eod_proven_et'])}" if data.get("eod_proven_et") else ""
     proof = f"flat proven{at}" if data["eod_flat_proven"] else "flat NOT proven"

@@ -26,7 +26,6 @@ TIMEOUT_S = 10.0
 HOST, PORT = "127.0.0.1", "8080"
 PLAIN_HOSTS = frozenset({HOST, "localhost"})
 PLAIN_PORT = re.compile("[1-9][0-9]{0,3}|[1-5][0-9]{4}")
-EOD_BEFORE_CLOSE = timedelta(minutes=5)
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -68,9 +67,9 @@ def judge(
 
 
 def _is_new(health: Mapping[str, Any], session: Mapping[str, Any], now: datetime) -> bool:
-    """Whether the daemon ran for the first time after the session's EOD time, so that it missed none."""
+    """Whether the daemon ran for the first time after the session's close, so that it missed no EOD close."""
     began = now - timedelta(seconds=float(health["uptime_s"]))
-    return health["last_eod_run_et"] is None and began >= _eastern(session["close_et"]) - EOD_BEFORE_CLOSE
+    return health["last_eod_run_et"] is None and began >= _eastern(session["close_et"])
 
 
 def unreachable(why: str, now: datetime) -> Verdict:
