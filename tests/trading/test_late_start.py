@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.bench import SPY_CALL
+from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.samples import position
 from tests.trading.world import Trouble, World, world
 from wsb_snake.core.orders import ExitReason, OrderStatus, PositionState
@@ -17,9 +17,12 @@ from wsb_snake.daemon import Daemon
 from wsb_snake.daemon_start import StartRefused
 from wsb_snake.db.database import Database
 from wsb_snake.trading.alpaca_executor import alpaca_executor
+from wsb_snake.trading.book import BookView
 from wsb_snake.trading.broker import Unavailable, Unknown
+from wsb_snake.trading.day_worth import DayWorth
 from wsb_snake.trading.late_start import continuing
-from wsb_snake.trading.positions import Watch
+from wsb_snake.trading.positions import Watch, sold
+from wsb_snake.trading.risk_governor import Brought, day_pnl
 
 
 def start_without_database(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,3 +238,83 @@ def test_what_was_over_before_the_start_is_not_taken_up_again(
         open_late(w)
         assert len(w.outcomes()) == 1
         assert [row["state"] for row in w.rows("SELECT state FROM positions")] == ["closed"]
+
+
+def begun_with(w: World, symbol: str, qty: int, cost: str) -> None:
+    """Held from before the start, and looked at twice."""
+    w.exchange.hold(symbol, qty, Decimal(cost))
+    w.start()
+    w.until(lambda: w.desk.worth.brought)
+
+
+def without_database_for_a_while(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.crash()
+    start_without_database(w, monkeypatch)
+    w.run(30)
+    open_late(w)
+    w.run(30)
+
+
+def test_the_day_s_result_goes_on_from_where_it_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = World(tmp_path)
+    w.price("11.98", "12.02")
+    begun_with(w, SPY_CALL, 3, "14.00")
+    w.price("12.08", "12.12")
+    w.run(30)
+    assert alpaca_executor.day_pnl() == 30
+    without_database_for_a_while(w, monkeypatch)
+    assert alpaca_executor.day_pnl() == 30
+    w.restart()
+    w.run(30)
+    assert alpaca_executor.day_pnl() == 30
+    w.price("12.18", "12.22")
+    w.run(30)
+    assert alpaca_executor.day_pnl() == 60
+    w.crash()
+
+
+def test_an_old_gain_is_no_loss_of_a_day_whose_database_opens_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = World(tmp_path)
+    w.price("7.98", "8.02", SPY_LATER)
+    w.exchange.hold(SPY_LATER, 1, Decimal(1))
+    w.start()
+    w.until(lambda: w.watched)
+    with w.desk.book.change() as commit:
+        plan = ExitPlan(target=Decimal(20), stop=Decimal("0.5"))
+        commit.change.position(replace(w.watched[0], plan=plan))
+    w.until(lambda: w.desk.worth.brought)
+    without_database_for_a_while(w, monkeypatch)
+    assert alpaca_executor.day_pnl() == 0
+    assert w.paused() == set()
+    w.crash()
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_what_was_sold_before_and_meanwhile_stays_in_the_day_s_result(watched: bool) -> None:
+    """Three of an earlier day at 14 dollars, 12 at the day's first mid: one goes at 12.50 with the database,
+    one or two at 11 without."""
+    start, first, now = ROW.opened_at - timedelta(hours=9), Decimal("12.00"), Decimal("11.00")
+    row = replace(
+        ROW, signal_id=None, bought_qty=3, qty=3, entry_price=Decimal("14.00"), state=PositionState.OPEN
+    )
+    earlier = {"old": Brought(row.unrealised(first), first)}
+    row = sold(row, 1, Decimal("12.50"))
+    heir = replace(HEIR, signal_id=None, bought_qty=2, qty=2, entry_price=Decimal("14.00"))
+    heir = sold(heir, 1 if watched else 2, now)
+    worth = DayWorth()
+    worth.brought = {**earlier, "heir": Brought(heir.realised(), now)}
+    worth.passed_on(earlier, [row], heir)
+    ended = replace(row, state=PositionState.VOID, qty=0)
+    made = day_pnl(BookView((ended, heir)), {heir.symbol: now}, start, worth.brought)
+    assert made == 50 - 200
+    again = DayWorth()
+    again.passed_on(
+        {"heir": earlier["old"]}, [replace(row, position_id="heir")], heir
+    )  # a row that kept its name
+    assert day_pnl(BookView((heir,)), {heir.symbol: now}, start, again.brought) == -200
+    again.passed_on({}, [row], heir)
+    assert again.brought.keys() == {"heir"}

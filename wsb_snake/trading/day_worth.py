@@ -8,8 +8,8 @@ stops a whole day, goes by two looks: one odd quote is none.
 
 import json
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -17,6 +17,7 @@ from wsb_snake.core.types import Quote
 from wsb_snake.db.meta import get_meta, set_meta
 from wsb_snake.trading.book import BookView
 from wsb_snake.trading.exits import too_early, usable
+from wsb_snake.trading.positions import Position
 from wsb_snake.trading.risk_governor import Brought, bought_today, counted, day_pnl
 
 KEY = "day_worth"
@@ -48,21 +49,36 @@ class DayWorth:
         self.brought: dict[str, Brought] = {}  # by position, of those that were not bought today
         self.looks: dict[str, Looks] = {}  # by contract held
 
-    def load(self, conn: sqlite3.Connection, day: date) -> None:
-        """Take up what an earlier process knew of ``day``, beside what is known already; KeyError,
-        ValueError or ArithmeticError for a row that cannot be read.
+    def load(self, conn: sqlite3.Connection, day: date) -> dict[str, Brought]:
+        """Take up what an earlier process knew of ``day``, beside what is known already, and give it back;
+        KeyError, ValueError or ArithmeticError for a row that cannot be read.
 
         A row without ``from`` says nothing: then all counts from the next mid.
         """
         known = get_meta(conn, KEY)
         told = {} if known is None else json.loads(known)
-        if told.get("day") == day.isoformat():
-            earlier = {
-                position_id: Brought(Decimal(made), Decimal(mid))
-                for position_id, (made, mid) in told.get("from", {}).items()
-            }
-            self.begin(day)
-            self.brought = {**earlier, **self.brought}
+        if told.get("day") != day.isoformat():
+            return {}
+        earlier = {
+            position_id: Brought(Decimal(made), Decimal(mid))
+            for position_id, (made, mid) in told.get("from", {}).items()
+        }
+        self.begin(day)
+        self.brought = {**earlier, **self.brought}
+        return earlier
+
+    def passed_on(self, earlier: Mapping[str, Brought], old: Iterable[Position], heir: Position) -> None:
+        """``heir`` counts from the mid from which ``earlier`` counted the rows ``old``, the latest last;
+        of those remains what their sales made."""
+        brought = self.brought.copy()
+        for row in old:
+            before = earlier.get(row.position_id)
+            if before is not None:
+                left = before.made - row.unrealised(before.mid)
+                brought[row.position_id] = Brought(left, before.mid)
+                at_first = replace(heir, qty=heir.bought_qty)
+                brought[heir.position_id] = Brought(at_first.unrealised(before.mid), before.mid)
+        self.brought = brought
 
     def begin(self, day: date) -> None:
         """What an earlier day knew says nothing of ``day``."""
@@ -80,7 +96,7 @@ class DayWorth:
     ) -> bool:
         """Look at the quotes of what is held. Whether something is to be saved."""
         looks: dict[str, Looks] = {}
-        brought = self.brought.copy()
+        first_seen: dict[str, Brought] = {}
         new = bought_today(view, day_start)
         for position in view.watched():
             seen, quote = self.looks.get(position.symbol), newest(position.symbol)
@@ -89,14 +105,13 @@ class DayWorth:
             if seen is None:
                 continue
             looks[position.symbol] = seen
-            known = new(position) or position.position_id in brought
+            known = new(position) or position.position_id in self.brought
             if not known and seen.before is not None and counted(position, day_start):
                 first = min(seen.before.mid, seen.newest.mid)
                 made = position.realised() + position.unrealised(first)
-                brought[position.position_id] = Brought(made, first)
-        grown = brought != self.brought
-        self.brought, self.looks = brought, looks
-        return grown
+                first_seen[position.position_id] = Brought(made, first)
+        self.brought, self.looks = {**first_seen, **self.brought}, looks
+        return bool(first_seen)
 
     def pnl(self, view: BookView, day_start: datetime) -> Decimal:
         """Realised since ``day_start`` plus open by the newest look, dollars before fees."""

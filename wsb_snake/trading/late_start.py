@@ -38,8 +38,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     since = desk.day_start()
     positions = store.load_positions(conn, since)
     orders = store.load_orders(conn, since)
-    desk.worth.load(conn, desk.today())
-    loss_watch.save(desk)
+    counted_from = desk.worth.load(conn, desk.today())
     with desk.book.change() as commit:
         book, now = desk.book, commit.change.now
         heirs = {position.symbol: position.position_id for position in book.positions.values()}
@@ -59,6 +58,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
             commit.change.position(position)
         for heir, rows in continued.items():
             desk.flatten.passed_on([row.position_id for row in rows], heir)
+            desk.worth.passed_on(counted_from, rows, book.positions[heir])
             if book.positions[heir].watched:
                 commit.change.position(continuing(book.positions[heir], rows))
         for order in orders:
@@ -67,6 +67,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
             # what else may still be live at the broker was recovered from there
             if order.status in TERMINAL or order.position_id in alone:
                 commit.change.order(_as_sent(order))
+    loss_watch.save(desk)
     desk.loaded = True
 
 
