@@ -15,7 +15,7 @@ from tests.loopback import Answer, Loopback, closed_port, hang, raw, reply, rese
 from tests.loopback_ws import LoopbackSocket, eventually
 from wsb_snake.collectors import alpaca_data
 from wsb_snake.collectors.alpaca_data import AlpacaData, OptionQuoteStream
-from wsb_snake.collectors.market_data import DataError, DataUnavailable, NotEntitled, Source
+from wsb_snake.collectors.market_data import DataError, DataSilent, DataUnavailable, NotEntitled, Source
 from wsb_snake.core.clock import SystemClock
 from wsb_snake.core.lanes import ThreadLanes
 from wsb_snake.core.transport import Policy, Transport
@@ -131,15 +131,15 @@ CALLS: list[Call] = [
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (reset, DataUnavailable),
+        (reset, DataSilent),
         (raw(b"<html>", 200), DataUnavailable),
         (raw(b"<html>", 403), DataUnavailable),
         (raw(b"", 200), DataUnavailable),
-        (raw(b"", 504), DataUnavailable),
+        (raw(b"", 504), DataSilent),
         (reply({"nothing": "known"}), DataUnavailable),
         (reply({"bars": None, "next_page_token": None}), DataUnavailable),
-        (reply({"message": "too many requests."}, 429), DataUnavailable),
-        (reply({"message": "internal"}, 500), DataUnavailable),
+        (reply({"message": "too many requests."}, 429), DataSilent),
+        (reply({"message": "internal"}, 500), DataSilent),
         (reply({"message": "invalid symbol: X"}, 400), DataUnavailable),
         (reply({"message": "forbidden."}, 403), NotEntitled),
         (reply({"message": "unauthorized."}, 401), NotEntitled),
@@ -163,7 +163,7 @@ def test_a_vendor_that_keeps_us_waiting_is_unavailable(fault: Answer) -> None:
     for call in CALLS:
         with Loopback([fault]) as server:
             begun = time.monotonic()
-            with pytest.raises(DataUnavailable):
+            with pytest.raises(DataSilent):
                 call(source_at(server.url, QUICK))
             assert time.monotonic() - begun < 5
 
@@ -174,7 +174,7 @@ def test_bars_leave_the_reserved_share_to_quotes() -> None:
         source = source_at(server.url)
         for _ in range(alpaca_data.CAN_WAIT):
             source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=2))
-        with pytest.raises(DataUnavailable, match="our own limit"):
+        with pytest.raises(DataSilent, match="our own limit"):
             source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=2))
         server.answers[:] = [reply({"quotes": {}})]
         assert source.option_quotes((SYMBOL,)) == {}

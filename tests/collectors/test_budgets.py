@@ -6,7 +6,7 @@ import pytest
 
 from tests.collectors.test_market_data import OPEN
 from wsb_snake.collectors.budgets import CALL_S, Meter, Stopwatch
-from wsb_snake.collectors.sources import DataUnavailable
+from wsb_snake.collectors.sources import DataSilent
 from wsb_snake.core.clock import VirtualClock
 
 
@@ -16,7 +16,7 @@ def test_what_can_wait_stops_at_its_share_and_what_is_urgent_never() -> None:
     assert [meter.take() for _ in range(4)] == [True, True, True, False]
     assert all(meter.take(urgent=True) for _ in range(10))
     assert meter.sent == 13
-    with pytest.raises(DataUnavailable, match="3 calls a minute"):
+    with pytest.raises(DataSilent, match="3 calls a minute"):
         meter.must_take()
 
 
@@ -69,5 +69,5 @@ def test_all_pages_of_a_call_share_its_time() -> None:
     time.must_go_on()
     clock.advance_to(CALL_S)
     assert time.over
-    with pytest.raises(DataUnavailable, match="did not come within"):
+    with pytest.raises(DataSilent, match="did not come within"):
         time.must_go_on()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.loopback import Answer, Loopback, closed_port, hang, raw, reply, reset, trickle_body
-from wsb_snake.collectors.market_data import DataError, DataUnavailable, NotEntitled
+from wsb_snake.collectors.market_data import DataError, DataSilent, DataUnavailable, NotEntitled
 from wsb_snake.collectors.polygon_data import PolygonData
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.lanes import ThreadLanes
@@ -138,7 +138,7 @@ def test_vix_and_the_refusal_inside_a_200() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (reset, DataUnavailable),
+        (reset, DataSilent),
         (raw(b"<html>", 200), DataUnavailable),
         (raw(b"<html>", 403), DataUnavailable),
         (raw(b"", 200), DataUnavailable),
@@ -149,9 +149,9 @@ def test_vix_and_the_refusal_inside_a_200() -> None:
         (reply({"status": "OK", "results": [None]}), DataUnavailable),
         (
             reply({"status": "ERROR", "error": "You've exceeded the maximum requests per minute"}, 429),
-            DataUnavailable,
+            DataSilent,
         ),
-        (reply({"status": "ERROR", "error": "internal"}, 500), DataUnavailable),
+        (reply({"status": "ERROR", "error": "internal"}, 500), DataSilent),
         (reply({"status": "ERROR", "error": "Unknown API Key"}, 401), NotEntitled),
         (
             reply({"status": "NOT_AUTHORIZED", "message": "You are not entitled to this data."}, 403),

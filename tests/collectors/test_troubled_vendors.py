@@ -16,6 +16,7 @@ from wsb_snake.collectors.market_data import (
     BAR,
     RETRY_PRIMARY_S,
     DataError,
+    DataSilent,
     DataUnavailable,
     MarketData,
     NotEntitled,
@@ -184,7 +185,7 @@ POLYGONS: list[Question] = [
 @pytest.mark.parametrize("question", POLYGONS)
 @pytest.mark.parametrize(
     ("fault", "expected"),
-    [(hang, DataUnavailable), (raw(b"", 200), DataUnavailable), (FORBIDDEN, NotEntitled)],
+    [(hang, DataSilent), (raw(b"", 200), DataUnavailable), (FORBIDDEN, NotEntitled)],
 )
 def test_with_both_vendors_down_every_question_ends_and_tells_the_primarys_trouble(
     question: Question, fault: Answer, expected: type[DataError]

@@ -13,7 +13,7 @@ import pytest
 from tests.hunting.scripted import Scripted, host, signal
 from tests.sim.bench import AAPL_CALL, DAY, SPY_CALL
 from tests.trading.world import World, world
-from wsb_snake.collectors.market_data import DataUnavailable
+from wsb_snake.collectors.market_data import DataSilent, DataUnavailable
 from wsb_snake.core.occ import build
 from wsb_snake.core.signals import Signal
 from wsb_snake.core.types import Bar, Right
@@ -208,7 +208,7 @@ def test_a_pass_stops_asking_after_the_first_chain_that_does_not_come(
 
         def broken(ticker: str, *_: Any) -> None:
             asked.append(ticker)
-            raise DataUnavailable("503")
+            raise DataSilent("503")
 
         monkeypatch.setattr(w.daemon.world.market, "chain", broken)
         rows = seen(w, *of_four(w), signal(w, 60, "XYZ"), engine=engine)  # the last one for paper only
@@ -220,6 +220,24 @@ def test_a_pass_stops_asking_after_the_first_chain_that_does_not_come(
         ]
         seen(w, signal(w), engine=engine)  # the next pass asks again
         assert asked == ["SPY", "SPY"]
+
+
+def test_a_chain_that_is_refused_for_its_name_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, "10:00") as w:
+        engine = Scripted()
+        host(w, engine)
+        asked: list[str] = []
+
+        def refused(ticker: str, *_: Any) -> None:
+            asked.append(ticker)
+            raise DataUnavailable("HTTP 400: invalid symbol")
+
+        monkeypatch.setattr(w.daemon.world.market, "chain", refused)
+        rows = seen(w, *of_four(w), engine=engine)
+        assert len(asked) == len(set(asked)) == 4
+        assert [row["reason"] for row in rows] == ["no chain: HTTP 400: invalid symbol"] * 4
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from wsb_snake.backtest.sim_broker import HANG_S
 from wsb_snake.collectors import alpaca_data, alpaca_wire, polygon_data, polygon_wire
-from wsb_snake.collectors.sources import DataUnavailable
+from wsb_snake.collectors.sources import DataSilent, unavailable
 from wsb_snake.core.lanes import Lanes
 from wsb_snake.core.types import Bar, ChainRow, Headline, Quote
 from wsb_snake.sim.alpaca_market_data import MarketDataRoutes
@@ -60,11 +60,11 @@ class SimSource:
                 spoilt = answer_of(exchange.faults.before("GET /v1beta1/options/quotes/latest", now))
             except Hung:
                 self._lanes.sleep(HANG_S)
-                raise DataUnavailable("no answer within the budget") from None
+                raise DataSilent("no answer within the budget") from None
             except ConnectionLost:
-                raise DataUnavailable("the connection was lost") from None
+                raise DataSilent("the connection was lost") from None
             if spoilt is not None:
-                raise DataUnavailable(f"HTTP {spoilt.status}")
+                raise unavailable(spoilt.status, "")
             true = ((s, exchange.quote(s, now)) for s in symbols)
             shown = ((s, exchange.faults.quote(q, now)) for s, q in true if q is not None)
             return {s: quote for s, quote in shown if quote is not None}

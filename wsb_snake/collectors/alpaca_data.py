@@ -30,7 +30,7 @@ from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
 from wsb_snake.collectors import alpaca_wire as wire
 from wsb_snake.collectors.budgets import Meter, Stopwatch
-from wsb_snake.collectors.sources import BAR, DataError, DataUnavailable, NotEntitled
+from wsb_snake.collectors.sources import BAR, DataError, DataSilent, DataUnavailable, NotEntitled, unavailable
 from wsb_snake.core.clock import Clock, from_eastern
 from wsb_snake.core.lanes import Lanes
 from wsb_snake.core.transport import Clients, Transport
@@ -206,16 +206,17 @@ def _failures() -> Iterator[None]:
     except (ValueError, TypeError, AttributeError) as error:  # what alpaca-py trips over, too
         raise DataUnavailable(f"Alpaca's answer cannot be read: {error}") from None
     except requests.RequestException as error:
-        raise DataUnavailable(f"no answer from Alpaca: {type(error).__name__}") from None
+        raise DataSilent(f"no answer from Alpaca: {type(error).__name__}") from None
 
 
 def _refusal(status: int, body: str) -> DataError:
     try:
         message = text(mapping(json.loads(body)).get("message"))[:300]
     except ValueError:
-        return DataUnavailable(f"HTTP {status} without a readable answer")
-    kind = NotEntitled if status in (401, 403, 409) else DataUnavailable
-    return kind(f"HTTP {status}: {message}")
+        return unavailable(status, " without a readable answer")
+    if status in (401, 403, 409):
+        return NotEntitled(f"HTTP {status}: {message}")
+    return unavailable(status, f": {message}")
 
 
 class OptionQuoteStream:

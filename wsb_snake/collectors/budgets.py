@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from wsb_snake.collectors.sources import DataUnavailable
+from wsb_snake.collectors.sources import DataSilent
 from wsb_snake.core.clock import Clock
 
 MINUTE_S = 60.0
@@ -50,9 +50,9 @@ class Meter:
             return True
 
     def must_take(self, *, urgent: bool = False) -> None:
-        """Raises DataUnavailable where ``take`` says no."""
+        """Raises DataSilent where ``take`` says no."""
         if not self.take(urgent=urgent):
-            raise DataUnavailable(f"our own limit: {self._can_wait} calls a minute")
+            raise DataSilent(f"our own limit: {self._can_wait} calls a minute")
 
 
 class Stopwatch:
@@ -67,6 +67,6 @@ class Stopwatch:
         return self._clock.monotonic() >= self._until
 
     def must_go_on(self) -> None:
-        """Raises DataUnavailable when the time is over."""
+        """Raises DataSilent when the time is over."""
         if self.over:
-            raise DataUnavailable(f"the whole answer did not come within {CALL_S:.0f} s")
+            raise DataSilent(f"the whole answer did not come within {CALL_S:.0f} s")

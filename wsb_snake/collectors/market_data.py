@@ -15,7 +15,15 @@ from wsb_snake.collectors.history import History, OneFeed
 from wsb_snake.collectors.kept import Kept
 from wsb_snake.collectors.news import News
 from wsb_snake.collectors.session_bars import BarsView, SessionBars
-from wsb_snake.collectors.sources import BAR, FIRST, DataError, DataUnavailable, NotEntitled, Source
+from wsb_snake.collectors.sources import (
+    BAR,
+    FIRST,
+    DataError,
+    DataSilent,
+    DataUnavailable,
+    NotEntitled,
+    Source,
+)
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import Clock
 from wsb_snake.core.types import Bar, Chain, ChainRow, Headline, Quote
@@ -26,6 +34,7 @@ __all__ = [
     "RETRY_PRIMARY_S",
     "BarsView",
     "DataError",
+    "DataSilent",
     "DataUnavailable",
     "MarketData",
     "NotEntitled",

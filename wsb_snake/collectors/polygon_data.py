@@ -21,7 +21,7 @@ from polygon.exceptions import BadResponse
 
 from wsb_snake.collectors import polygon_wire as wire
 from wsb_snake.collectors.budgets import Meter, Stopwatch
-from wsb_snake.collectors.sources import BAR, DataError, DataUnavailable, NotEntitled
+from wsb_snake.collectors.sources import BAR, DataError, DataSilent, DataUnavailable, NotEntitled, unavailable
 from wsb_snake.core.lanes import Lanes
 from wsb_snake.core.transport import Clients, PolygonPool, Transport
 from wsb_snake.core.types import Bar, ChainRow, Headline, Quote
@@ -179,7 +179,7 @@ class PolygonData:
         except (ValueError, TypeError, KeyError) as error:
             raise DataUnavailable(f"Polygon's answer cannot be read: {error}") from None
         except requests.RequestException as error:
-            raise DataUnavailable(f"no answer from Polygon: {type(error).__name__}") from None
+            raise DataSilent(f"no answer from Polygon: {type(error).__name__}") from None
         if answer.get("status") == "NOT_AUTHORIZED":
             raise NotEntitled(str(answer.get("message"))[:300])
         return answer
@@ -203,9 +203,10 @@ def _refusal(status: int, body: str) -> DataError:
         answer = mapping(json.loads(body))
         message = text(answer.get("message") or answer.get("error"))[:300]
     except ValueError:
-        return DataUnavailable(f"HTTP {status} without a readable answer")
-    kind = NotEntitled if status in (401, 403) else DataUnavailable
-    return kind(f"HTTP {status}: {message}")
+        return unavailable(status, " without a readable answer")
+    if status in (401, 403):
+        return NotEntitled(f"HTTP {status}: {message}")
+    return unavailable(status, f": {message}")
 
 
 def _milliseconds(at: datetime) -> int:

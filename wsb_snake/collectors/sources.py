@@ -2,6 +2,7 @@
 
 DataError
 ├── DataUnavailable   nothing came this time: count, retry
+│   └── DataSilent        whatever had been asked: no answer, a vendor in trouble, our own limit
 └── NotEntitled       keys or plan do not include it: retrying does not help, say so
 """
 
@@ -24,8 +25,18 @@ class DataUnavailable(DataError):
     pass
 
 
+class DataSilent(DataUnavailable):
+    pass
+
+
 class NotEntitled(DataError):
     pass
+
+
+def unavailable(status: int, why: str) -> DataUnavailable:
+    """For an answer with HTTP ``status`` that is no data; ``why`` follows the status in its text."""
+    kind = DataSilent if status in (408, 429) or status >= 500 else DataUnavailable
+    return kind(f"HTTP {status}{why}")
 
 
 class Source(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from wsb_snake.collectors.market_data import DataError, DataUnavailable, MarketData
+from wsb_snake.collectors.market_data import DataError, DataSilent, MarketData
 from wsb_snake.config import Settings
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.signals import Signal, TradeIntent
@@ -34,7 +34,7 @@ class Contracts:
         self._settings = settings
         self._market = market
         self._waited_s = 0.0  # for the chains of this pass
-        self._failed = ""  # the name whose chain did not come in this pass
+        self._failed = ""  # the name for whose chain no answer came in this pass
 
     def begin(self) -> None:
         """A pass begins."""
@@ -44,7 +44,8 @@ class Contracts:
     def intent(self, desk: Desk, signal: Signal, session: Session) -> TradeIntent | NoContract:
         """What to buy for ``signal``, or why there is nothing.
 
-        After the first chain that does not come the vendor is in trouble: the pass asks for no other.
+        After the first chain without any answer the vendor is in trouble: the pass asks for no other. An
+        answer that refuses one name says nothing of the next.
         """
         if self._failed:
             return NoContract(f"not asked for a contract: the chain of {self._failed} did not come")
@@ -57,7 +58,7 @@ class Contracts:
         try:
             rows = self._market.chain(signal.ticker, wanted.first, wanted.last, low, high)
         except DataError as error:
-            if isinstance(error, DataUnavailable):
+            if isinstance(error, DataSilent):
                 self._failed = signal.ticker
             return NoContract(f"no chain: {error}")
         finally:
