@@ -25,6 +25,7 @@ from wsb_snake.notifications.chat import (
     ChatRetryAfter,
     ChatUnavailable,
     ChatUncertain,
+    ChatUnclear,
 )
 from wsb_snake.notifications.outbox import Outbox, OutboxState, enqueue, enqueue_at, split_text
 from wsb_snake.notifications.telegram_bot import TelegramChat
@@ -285,6 +286,41 @@ def test_a_wrong_token_is_reported_once_and_tried_again_after_minutes(
     assert [text[-2:] for text in chat.taken] == ["#1", "#2", "#3"]
     assert not any("repeat" in text for text in chat.taken)
     assert (outbox.state(), outbox.trouble()) == (OutboxState.UP, "")
+
+
+WHICH = ChatUnclear("something that nobody has seen yet")
+
+
+def test_a_refusal_that_may_be_the_chat_s_costs_the_text_once_another_text_goes(
+    database: Database,
+    outbox: Outbox,
+    chat: ScriptedChat,
+    clock: VirtualClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    happen(database, "a", "b", "c")
+    chat.plan.extend([WHICH, WHICH, WHICH, None, WHICH, WHICH, WHICH, None])  # two such texts in a row
+    assert drain(outbox, clock) >= 4 * module.FATAL_AGAIN_S
+    assert states(database) == ["failed", "failed", "sent"]
+    told = "Alert {} could not be sent: the chat refuses its text and takes this one."
+    assert chat.taken[:2] == [told.format(1), told.format(2)]
+    assert [text[-2:] for text in chat.taken[2:]] == ["#3"]
+    assert "alert 1 failed: the chat refuses its text: something that nobody" in caplog.text
+    assert (outbox.state(), outbox.trouble()) == (OutboxState.UP, "")
+
+
+@pytest.mark.parametrize("between", [ChatUnavailable("x"), ChatFatal("x")])
+def test_a_chat_that_refuses_every_text_loses_none(
+    database: Database, outbox: Outbox, chat: ScriptedChat, clock: VirtualClock, between: ChatError
+) -> None:
+    happen(database, "a", "b")
+    chat.plan.extend([WHICH, WHICH, between, WHICH, WHICH])  # not three in a row
+    chat.plan.extend([WHICH] * 2)  # the third, and the text of our own
+    chat.plan.extend([WHICH] * 2)  # counted anew
+    drain(outbox, clock)
+    assert not chat.plan
+    assert states(database) == ["sent", "sent"]
+    assert [text[-2:] for text in chat.taken] == ["#1", "#2"]
 
 
 def test_without_a_chat_alerts_are_unsent_by_choice(database: Database, clock: VirtualClock) -> None:

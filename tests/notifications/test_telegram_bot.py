@@ -15,6 +15,7 @@ from wsb_snake.notifications.chat import (
     ChatRetryAfter,
     ChatUnavailable,
     ChatUncertain,
+    ChatUnclear,
 )
 from wsb_snake.notifications.telegram_bot import TelegramChat
 
@@ -46,7 +47,7 @@ def test_plain_text_loud_and_silent(api: BotApi, chat: TelegramChat) -> None:
     ("act", "error", "says"),
     [
         (bot_api.MALFORMED, ChatRefused, "is too long"),
-        (bot_api.NO_CHAT, ChatFatal, "check TELEGRAM_CHAT_ID"),
+        (bot_api.NO_CHAT, ChatUnclear, "check TELEGRAM_CHAT_ID"),
         (bot_api.BLOCKED, ChatFatal, "blocked by the user"),
         (bot_api.BAD_TOKEN, ChatFatal, "check TELEGRAM_BOT_TOKEN"),
         (bot_api.HTML_403, ChatUnavailable, r"between here and Telegram refuses \(HTTP 403"),
@@ -77,15 +78,15 @@ def test_each_answer_is_sorted_by_what_to_do_next(
         ("MESSAGE_TOO_LONG", ChatRefused),
         ("strings must be encoded in UTF-8", ChatRefused),
         ("can't parse entities: unsupported start tag", ChatRefused),
-        ("not enough rights to send text messages to the chat", ChatFatal),
-        ("have no rights to send a message", ChatFatal),
-        ("need administrator rights in the channel chat", ChatFatal),
-        ("CHAT_WRITE_FORBIDDEN", ChatFatal),
-        ("CHAT_RESTRICTED", ChatFatal),
-        ("TOPIC_CLOSED", ChatFatal),
-        ("PEER_ID_INVALID", ChatFatal),
-        ("chat_id is empty", ChatFatal),
-        ("something that nobody has seen yet", ChatFatal),
+        ("not enough rights to send text messages to the chat", ChatUnclear),
+        ("have no rights to send a message", ChatUnclear),
+        ("need administrator rights in the channel chat", ChatUnclear),
+        ("CHAT_WRITE_FORBIDDEN", ChatUnclear),
+        ("CHAT_RESTRICTED", ChatUnclear),
+        ("TOPIC_CLOSED", ChatUnclear),
+        ("PEER_ID_INVALID", ChatUnclear),
+        ("chat_id is empty", ChatUnclear),
+        ("something that nobody has seen yet", ChatUnclear),
     ],
 )
 def test_of_what_telegram_says_with_400_only_what_is_about_the_text_costs_the_text(
@@ -95,7 +96,7 @@ def test_of_what_telegram_says_with_400_only_what_is_about_the_text_costs_the_te
     with pytest.raises(ChatError) as caught:
         chat.send("x", silent=False)
     assert type(caught.value) is error
-    assert ("what the bot may do in that chat" in str(caught.value)) is (error is ChatFatal)
+    assert ("what the bot may do in that chat" in str(caught.value)) is (error is ChatUnclear)
 
 
 def test_throttling_tells_how_long(api: BotApi, chat: TelegramChat) -> None:

@@ -8,6 +8,7 @@ ChatError
 ├── ChatRefused      this text will never be taken: leave it, go on with the next
 └── ChatFatal        token, chat or the bot's rights in it are wrong: nothing is taken until that is mended,
                      try again in minutes
+    └── ChatUnclear      or this text is: another text would show it
 """
 
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class ChatRefused(ChatError):
 
 
 class ChatFatal(ChatError):
+    pass
+
+
+class ChatUnclear(ChatFatal):
     pass
 
 

@@ -31,6 +31,7 @@ from wsb_snake.notifications.chat import (
     ChatRetryAfter,
     ChatUnavailable,
     ChatUncertain,
+    ChatUnclear,
 )
 from wsb_snake.notifications.messages import WHAT_GOES_ON, alerts_for
 from wsb_snake.notifications.wording import SILENT
@@ -39,6 +40,7 @@ GAP_S = 1.0  # Telegram's limits: about one message a second to a chat,
 PER_MINUTE = 20  # and twenty a minute to a group
 BACK_OFF_S = (1.0, 60.0)
 FATAL_AGAIN_S = 300.0  # what looks like a wrong token may be a gateway on the way, or a block that ends
+UNCLEAR_MOST = 3  # refusals in a row, after which a text of our own shows whether the chat takes any
 READ_AGAIN_S = 5.0
 LATE_S = 60.0
 TEXT_LIMIT = 4000  # of Telegram's 4096, which leaves room for the marks
@@ -100,6 +102,7 @@ class _Letter:
     doubt: bool  # the present part may have been delivered
     part: int = 0
     mark: Promise[None] | None = None  # of the attempt that is about to be made
+    unclear: int = 0  # refusals in a row that may be of its text or of the chat
 
     def text(self, now: datetime) -> str:
         late_s = (now - self.at).total_seconds()
@@ -211,15 +214,7 @@ class Outbox:
         silent = self._chat is None or self._stuck_told or now < self._stuck_again
         if self._chat is not None and not silent and self._database.oldest_waiting_s() > STUCK_TOLD_S:
             self._stuck_again = now + STUCK_AGAIN_S
-            self._stuck_told = self._goes(self._chat)
-
-    def _goes(self, chat: Chat) -> bool:
-        try:
-            chat.send(STUCK, False)
-        except ChatError as error:
-            log.warning("the owner could not be told of the disk: %s", error)
-            return False
-        return True
+            self._stuck_told = _goes(self._chat, STUCK)
 
     def _send(self, chat: Chat, letter: _Letter) -> None:
         """Try once, as soon as the disk has the mark: a successor must know that it may have been sent."""
@@ -229,6 +224,7 @@ class Outbox:
             return
         letter.mark = None
         self._attempts.append(self._clock.monotonic())
+        unclear, letter.unclear = letter.unclear, 0
         try:
             chat.send(letter.text(self._clock.now()), letter.silent)
         except ChatRetryAfter as error:
@@ -243,17 +239,23 @@ class Outbox:
         except ChatRefused as error:
             log.error("alert %d failed: %s", letter.number, error)
             self._finish(letter, "failed")
+        except ChatUnclear as error:
+            letter.unclear = unclear + 1
+            self._unclear(chat, letter, str(error))
         except ChatFatal as error:
             self._refused(str(error))
             self._undelivered(letter)
         else:
             self._delivered(letter)
 
-    def _delivered(self, letter: _Letter) -> None:
+    def _up(self) -> None:
         if self._state is OutboxState.DOWN:
             log.info("the chat is up again")
         self._state, self._trouble = OutboxState.UP, ""
         self._back_off = BACK_OFF_S[0]
+
+    def _delivered(self, letter: _Letter) -> None:
+        self._up()
         letter.part += 1
         letter.doubt = letter.left_over
         if letter.part == len(letter.parts):
@@ -277,6 +279,19 @@ class Outbox:
             log.error("no alert is taken, tried again every %.0f min: %s", FATAL_AGAIN_S / 60, trouble)
         self._state, self._trouble = OutboxState.DOWN, trouble
         self._not_before = self._clock.monotonic() + FATAL_AGAIN_S
+
+    def _unclear(self, chat: Chat, letter: _Letter, trouble: str) -> None:
+        """Where the chat takes another text, it was this one's fault, and the next may go out."""
+        told = f"Alert {letter.number} could not be sent: the chat refuses its text and takes this one."
+        if letter.unclear >= UNCLEAR_MOST:
+            letter.unclear = 0  # where the chat refuses both, it is the chat for as long again
+            if _goes(chat, told):
+                log.error("alert %d failed: the chat refuses its text: %s", letter.number, trouble)
+                self._up()
+                self._finish(letter, "failed")
+                return
+        self._refused(trouble)
+        self._undelivered(letter)
 
     def _finish(self, letter: _Letter, state: str) -> None:
         self._done = letter.number
@@ -305,6 +320,16 @@ class Outbox:
 
         self._database.transact(write).wait(MARK_WAIT_S)
         self._waiting, self._letter = 0, None
+
+
+def _goes(chat: Chat, text: str) -> bool:
+    """Tell the owner ``text``, which is no alert of the database's."""
+    try:
+        chat.send(text, False)
+    except ChatError as error:
+        log.warning("the owner could not be told %r: %s", text[:40], error)
+        return False
+    return True
 
 
 def split_text(text: str, limit: int) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from wsb_snake.notifications.chat import (
     ChatRetryAfter,
     ChatUnavailable,
     ChatUncertain,
+    ChatUnclear,
     Delivered,
 )
 
@@ -56,7 +57,7 @@ _OF_THIS_TEXT = (
     *("message to edit", "message can't be edited", "message is not modified", "query is too old"),
 )
 """What Telegram says with 400 of one text or message. Its other words with 400 are of the chat, of what the
-bot may do there, or unknown: the next text would fare the same."""
+bot may do there, or unknown: most likely the next text would fare the same."""
 
 
 class _NotTelegram(NetworkError):
@@ -223,7 +224,8 @@ class TelegramChat:
         if isinstance(error, BadRequest) and any(words in text.lower() for words in _OF_THIS_TEXT):
             return ChatRefused(f"Telegram refuses this text ({text})")
         if isinstance(error, BadRequest | Forbidden | ChatMigrated):
-            return ChatFatal(
+            kind = ChatUnclear if isinstance(error, BadRequest) else ChatFatal
+            return kind(
                 f"Telegram refuses, check TELEGRAM_CHAT_ID and what the bot may do in that chat ({text})"
             )
         if isinstance(error, _NotTelegram):
