@@ -1,8 +1,9 @@
 """The owner's flatten against what is held only after it was asked for."""
 
+import json
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,14 +12,15 @@ import pytest
 from tests.sim.bench import SPY_CALL, SPY_LATER, SPY_PUT
 from tests.trading.world import Trouble, World, world
 from wsb_snake import daemon_owner
-from wsb_snake.core.orders import ExitReason, PositionState
+from wsb_snake.core.orders import ExitReason, PositionState, Side
+from wsb_snake.core.signals import NO_EXITS
 from wsb_snake.sim.rules import Rules
 from wsb_snake.trading import flatten_memory
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.broker import Unavailable, Unknown
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof
-from wsb_snake.trading.flatten_memory import FlattenMemory
+from wsb_snake.trading.flatten_memory import Asked, FlattenMemory
 from wsb_snake.trading.flattening import DROPPED
 
 FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
@@ -111,6 +113,51 @@ def test_so_is_what_is_taken_up_only_once_our_own_sale_in_the_contract_is_over(t
         assert w.held(SPY_LATER) == 1
 
 
+def test_a_restart_knows_when_it_was_asked_for_and_what_is_left_to_sell(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        w.price("0", "0.05")  # nobody buys
+        w.exchange.hold(SPY_CALL, 2, Decimal("1.04"))
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(60)
+        later = w.open(SPY_PUT, "two", plan=NO_EXITS)
+        buy_elsewhere(w, SPY_LATER, 1)
+        w.run(60)
+        w.restart()
+        w.run(60)
+        assert w.position(later.position_id).state is PositionState.OPEN
+        assert w.held(SPY_LATER) == 1
+        w.price("1.00", "1.04")
+        w.until(lambda: not w.held() and not w.desk.flatten.unread, 120)
+        w.run(60)
+        assert w.position(later.position_id).state is PositionState.OPEN
+        assert w.held(SPY_LATER) == 1
+
+
+def test_when_and_what_is_left_outlive_the_process_and_an_older_row_says_neither(tmp_path: Path) -> None:
+    day = date(2026, 11, 24)
+    at = datetime(2026, 11, 24, 15, 0, 1, 5, tzinfo=UTC)
+    told = FlattenMemory()
+    told.unread = {
+        None: Asked(ExitReason.FLATTEN, at),
+        day: Asked(ExitReason.FLATTEN, at, frozenset({SPY_CALL, SPY_PUT})),
+    }
+    assert reloaded(told.text(day), day).unread == told.unread
+    row = json.loads(told.text(day))
+    del row["asked"]
+    known = reloaded(json.dumps(row), day).unread
+    assert known == dict.fromkeys((None, day), Asked(ExitReason.FLATTEN, None))
+
+
+def reloaded(text: str, day: date) -> FlattenMemory:
+    with closing(sqlite3.connect(":memory:")) as conn:
+        conn.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
+        flatten_memory.save(conn, text)
+        memory = FlattenMemory()
+        memory.load(conn, day)
+    return memory
+
+
 def test_what_is_entered_after_it_was_asked_for_is_kept(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         w.broker.always["positions"] = Unavailable("HTTP 503")
@@ -162,14 +209,10 @@ def test_what_was_asked_before_the_broker_was_read_survives_a_crash_and_only_its
         left.load(conn, w.market.day)
     assert left.unread == {}
     told = FlattenMemory()
-    told.unread[None] = ExitReason.FLATTEN
+    told.unread[None] = Asked(ExitReason.FLATTEN, w.clock.now())
     told.when_filled["one"] = ExitReason.FLATTEN
     for day, found in ((w.market.day, 1), (w.market.day - timedelta(days=1), 0)):
-        with closing(sqlite3.connect(":memory:")) as conn:
-            conn.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
-            flatten_memory.save(conn, told.text(day))
-            read = FlattenMemory()
-            read.load(conn, w.market.day)
+        read = reloaded(told.text(day), w.market.day)
         assert (len(read.unread), len(read.when_filled)) == (found, found)
     w.crash()
 
@@ -206,6 +249,29 @@ def test_what_a_daemon_that_was_down_at_midnight_drops_is_told_once(tmp_path: Pa
         w.run(30)
         assert dropped(w) == 1
         w.crash()
+
+
+def test_what_was_being_closed_when_it_is_dropped_is_sold_at_the_next_open_as_the_alert_says(
+    tmp_path: Path,
+) -> None:
+    w = World(tmp_path, "15:30")
+    w.start()
+    w.price("4.00", "4.05", SPY_LATER)
+    ours = w.open(SPY_LATER, plan=NO_EXITS)
+    w.to("17:00:00")
+    w.broker.always["positions"] = Unavailable("HTTP 503")
+    w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+    w.run(8 * 3600)
+    assert dropped(w) == 1
+    (text,) = [event["detail"] for event in w.events("error") if event["what"] == DROPPED[0]]
+    assert "what is being closed already is sold at the next open" in text
+    w.broker.always.clear()
+    w.run(8 * 3600)
+    assert len(w.broker.sent()) == 1  # the entry
+    w.run(3600)  # the exchange, whose day is over, refuses
+    assert {ticket.symbol for ticket in w.broker.sent()[1:] if ticket.side is Side.SELL} == {SPY_LATER}
+    assert w.position(ours.position_id).exit_reason is ExitReason.FLATTEN
+    w.crash()
 
 
 def dropped(w: World) -> int:

@@ -6,7 +6,8 @@ It is of its day: what was asked yesterday closes nothing today, and the owner i
 import json
 import sqlite3
 from collections.abc import Iterable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from wsb_snake.core.orders import ExitReason
 from wsb_snake.db.meta import get_meta, set_meta
@@ -15,21 +16,35 @@ KEY = "flatten"
 _ANY = "any"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``at``: None when an older row does not say. ``left``: the contracts that the first reading since
+    showed and the book lacks; None before."""
+
+    reason: ExitReason
+    at: datetime | None
+    left: frozenset[str] | None = None
+
+    def as_json(self) -> dict[str, object]:
+        left = None if self.left is None else sorted(self.left)
+        return {"at": None if self.at is None else self.at.isoformat(), "left": left}
+
+
 class FlattenMemory:
     """``when_filled``: entries that worked when it was asked for, by position; what fills of them is sold.
-    ``unread``: by expiry (None: any), what was asked on ``unread_day`` and the broker not read since.
+    ``unread``: by expiry (None: any), what was asked on ``unread_day`` and is not all in the book.
     ``dropped``: something that an earlier day asked ended undone, and nobody was told yet."""
 
     def __init__(self) -> None:
         self.when_filled: dict[str, ExitReason] = {}
-        self.unread: dict[date | None, ExitReason] = {}
+        self.unread: dict[date | None, Asked] = {}
         self.unread_day: date | None = None
         self.dropped = False
 
-    def remember(self, expiry: date | None, reason: ExitReason, day: date) -> None:
+    def remember(self, expiry: date | None, asked: Asked, day: date) -> None:
         """It was asked on ``day``, and the broker was not read since."""
         self.forget_before(day)
-        self.unread[expiry], self.unread_day = reason, day
+        self.unread[expiry], self.unread_day = asked, day
 
     def forget_before(self, day: date) -> None:
         """Drop of ``unread`` what an earlier day asked."""
@@ -39,8 +54,15 @@ class FlattenMemory:
 
     def text(self, day: date) -> str:
         """For the database."""
-        unread = {_ANY if expiry is None else expiry.isoformat(): why for expiry, why in self.unread.items()}
-        return json.dumps({"day": day.isoformat(), "when_filled": self.when_filled, "unread": unread})
+        unread = {_ANY if expiry is None else expiry.isoformat(): it for expiry, it in self.unread.items()}
+        return json.dumps(
+            {
+                "day": day.isoformat(),
+                "when_filled": self.when_filled,
+                "unread": {name: it.reason for name, it in unread.items()},
+                "asked": {name: it.as_json() for name, it in unread.items()},
+            }
+        )
 
     def load(self, conn: sqlite3.Connection, day: date) -> None:
         """Take up what was asked on ``day``; what this process was asked is newer. Raises ValueError and
@@ -56,7 +78,14 @@ class FlattenMemory:
             self.when_filled.setdefault(position_id, ExitReason(why))
         for expiry, why in told["unread"].items():
             key = None if expiry == _ANY else date.fromisoformat(expiry)
-            self.unread.setdefault(key, ExitReason(why))
+            more = told.get("asked", {}).get(expiry, {})
+            at, left = more.get("at"), more.get("left")
+            asked = Asked(
+                ExitReason(why),
+                None if at is None else datetime.fromisoformat(at),
+                None if left is None else frozenset(left),
+            )
+            self.unread.setdefault(key, asked)
 
     def passed_on(self, old: Iterable[str], heir: str) -> None:
         """Contracts of the positions ``old`` are those of ``heir`` from here on."""

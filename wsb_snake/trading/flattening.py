@@ -4,7 +4,7 @@ An entry that works at that moment is called back, and whatever fills of it all 
 after a crash. It is done again until the book has what the broker shows in a reading begun since.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
@@ -14,20 +14,14 @@ from wsb_snake.trading.closing import claim
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof, in_scope, look
+from wsb_snake.trading.flatten_memory import Asked
 from wsb_snake.trading.reconciler import never_traded
 
 DROPPED = (
     "a flatten of an earlier day was not finished and is dropped",
-    "it sells nothing any more; see what is held, and flatten again if that shall be sold",
+    "what is being closed already is sold at the next open; what was found only since is not: see what is "
+    "held, and flatten again if that shall be sold",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """``left``: the contracts that the first reading since ``at`` showed and the book lacks; None before."""
-
-    at: datetime
-    left: frozenset[str] | None = None
 
 
 class Flattening:
@@ -38,15 +32,14 @@ class Flattening:
         self._memory = desk.flatten
         self._proof: FlatProof | None = None
         self._began = desk.now()
-        self._asked: dict[date | None, _Asked] = {}
 
     def ask(self, reason: ExitReason, expiry: date | None) -> int:
         """Close what expires on ``expiry`` (None: everything), also what the next reading of the broker
         shows first; how many positions of the book that concerns."""
-        asked = self._asked[expiry] = _Asked(self._desk.now())
-        self._memory.remember(expiry, reason, self._desk.today())
+        asked = Asked(reason, self._desk.now())
+        self._memory.remember(expiry, asked, self._desk.today())
         self._save()
-        closing = self._close(reason, expiry, asked)
+        closing = self._close(expiry, asked)
         self._desk.bell.set()
         return closing
 
@@ -58,9 +51,8 @@ class Flattening:
             self._memory.dropped = False
             self._desk.alert(*DROPPED)
             self._save()
-        for expiry, reason in self._memory.unread.copy().items():
-            asked = self._asked.setdefault(expiry, _Asked(self._began))
-            self._close(reason, expiry, asked)
+        for expiry, asked in self._memory.unread.copy().items():
+            self._close(expiry, asked)
             if ready:
                 self._read_since(expiry, asked)
         for position in self._desk.book.view.watched():
@@ -78,14 +70,14 @@ class Flattening:
             self._memory.unread.clear()
             self._save()
 
-    def _read_since(self, expiry: date | None, asked: _Asked) -> None:
+    def _read_since(self, expiry: date | None, asked: Asked) -> None:
         """Forget the request once everything of a reading begun since is in the book.
 
         A contract in which we trade is taken up only when that is over, and what is bought elsewhere by
         then was not asked for.
         """
         reading = self._desk.pollers.positions.latest
-        if reading is None or reading.begun_at <= asked.at:
+        if reading is None or reading.begun_at <= self._at(asked):
             return
         view, untouchable = self._desk.book.view, {item.symbol for item in never_traded(reading.value)}
         left = frozenset(
@@ -97,18 +89,24 @@ class Flattening:
         )
         if asked.left is not None:
             left &= asked.left
-        if self._asked.get(expiry) is not asked:  # it was asked again just now
+        if self._memory.unread.get(expiry) is not asked:  # it was asked again just now, or dropped
+            return
+        if left == asked.left:
             return
         if left:
-            self._asked[expiry] = replace(asked, left=left)
-        elif self._memory.unread.pop(expiry, None) is not None:
-            self._save()
+            self._memory.unread[expiry] = replace(asked, left=left)
+        else:
+            self._memory.unread.pop(expiry, None)
+        self._save()
 
-    def _close(self, reason: ExitReason, expiry: date | None, asked: _Asked) -> int:
+    def _at(self, asked: Asked) -> datetime:
+        return asked.at or self._began
+
+    def _close(self, expiry: date | None, asked: Asked) -> int:
         """Claim what is held in scope, except what was entered only after it was asked for."""
         desk = self._desk
-        view, left = desk.book.view, asked.left
-        later = {o.position_id for o in view.orders if o.purpose is Purpose.ENTRY and o.created_at > asked.at}
+        view, left, at = desk.book.view, asked.left, self._at(asked)
+        later = {o.position_id for o in view.orders if o.purpose is Purpose.ENTRY and o.created_at > at}
         chosen = [
             p
             for p in view.held()
@@ -118,11 +116,11 @@ class Flattening:
         ]
         working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
         if working - self._memory.when_filled.keys():
-            self._memory.when_filled.update(dict.fromkeys(working, reason))
+            self._memory.when_filled.update(dict.fromkeys(working, asked.reason))
             self._proof = None
             self._save()
         desk.unwanted |= working
-        claimed = {p.position_id for p in chosen if claim(desk, p.position_id, reason)}
+        claimed = {p.position_id for p in chosen if claim(desk, p.position_id, asked.reason)}
         return len(claimed | working)
 
     def _save(self) -> None:
