@@ -69,6 +69,7 @@ def test_told_each_minute_to_the_close() -> None:
         ((345, 6), *EACH_MINUTE[1:]),  # too many
         ((345, None), *EACH_MINUTE[1:]),  # left out
         ((345, 0), *EACH_MINUTE[1:]),  # put right three minutes later is too late
+        ((310, None), (375, 5), *EACH_MINUTE[2:]),  # it was there all day
         EACH_MINUTE[:-2],  # the telling ends
         (*EACH_MINUTE[:-1], (585, 9)),
         (*EACH_MINUTE[:-1], (585, None)),
@@ -92,6 +93,25 @@ def test_a_word_of_before_it_was_there_does_not_count() -> None:
     early = ((300, 5), (345, 0), (405, 0))
     assert evening.lacks((*early, *EACH_MINUTE[2:]), since=420) == ""
     assert evening.lacks((*early, (482, 5), (542, 5), (590, 5)), since=420) != ""
+
+
+@pytest.mark.parametrize(
+    ("since", "said", "fine"),
+    [
+        (450, ((465, None), (525, None), (585, 5)), False),
+        (450, ((465, None), (525, 5), (585, 5)), True),
+        (450, ((465, None), (531, 5), (585, 5)), False),
+        (462, ((465, None), (525, 5), (585, 5)), True),
+        (462, ((465, None), (530, 5), (585, 5)), True),  # 68 s, yet the next word
+        (440, ((465, None), (525, 5), (585, 5)), False),  # 25 s are known by then
+    ],
+    ids=str,
+)
+def test_a_word_that_could_not_know_yet_leaves_it_to_the_next_one(
+    since: float, said: tuple[Word, ...], fine: bool
+) -> None:
+    early = ((345, None), (405, None))
+    assert (Evening((since, 5)).lacks((*early, *said), since=since) == "") is fine
 
 
 @pytest.mark.parametrize(("told", "fine"), [(5, True), (2, True), (3, True), (1, False), (6, False)])

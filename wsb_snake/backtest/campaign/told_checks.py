@@ -7,6 +7,7 @@ process, before the disk had it, was never said; a new process gets the time to 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from wsb_snake.backtest.campaign.closing_checks import SEEN_LATE
 from wsb_snake.core.events import Event, EventKind
@@ -63,9 +64,10 @@ class Telling:
 
     def lacks(self, symbol: str, since: datetime) -> str:
         """What is wrong with how ``symbol``, due and held since ``since``, was told; empty: nothing."""
-        limit = self._limit(since)
+        limit = self._limit(symbol, since)
         if limit <= self._close and not any(
-            since - EARLY <= event.at <= limit and self._true(event, symbol) for event in self._said
+            since - EARLY <= event.at <= limit and _rows(event, symbol) and self._true(event, symbol)
+            for event in self._said
         ):
             return f"not told from {since} to {limit}"
         last, ends = self._said[-1:], self._close - TOLD_EVERY
@@ -76,8 +78,13 @@ class Telling:
             return f"last told as {last[0].data['open']}"
         return ""
 
-    def _limit(self, since: datetime) -> datetime:
+    def _limit(self, symbol: str, since: datetime) -> datetime:
+        """When it must have been told. A word by a reading from before leaves it to the next one."""
         limit = since + TOLD_WITHIN
+        for event in self._said:
+            soon = since - EARLY <= event.at <= since + SEEN_LATE
+            if soon and not _rows(event, symbol) and self._true(event, symbol):
+                limit = max(limit, event.at + TOLD_EVERY)
         for gap in self._gaps:
             if gap.first <= limit and gap.last >= since:
                 limit = max(limit, gap.last + TOLD_WITHIN)
@@ -85,7 +92,12 @@ class Telling:
 
     def _true(self, event: Event, symbol: str) -> bool:
         """Whether ``event`` names as many as were held, by a reading that may be some seconds old."""
-        rows = [row for row in event.data["open"] if row["symbol"] == symbol]
+        rows = _rows(event, symbol)
         least, most = self._holdings.within(symbol, event.at - SEEN_LATE, event.at)
         named = bool(rows) or least == 0
         return named and least <= sum(row["qty"] for row in rows) <= most and all(r["why"] for r in rows)
+
+
+def _rows(event: Event, symbol: str) -> list[dict[str, Any]]:
+    """What ``event`` names of ``symbol``."""
+    return [row for row in event.data["open"] if row["symbol"] == symbol]
