@@ -8,7 +8,7 @@ import pytest
 
 from tests.backtest.campaign.watching import Watch, watched
 from tests.sim.bench import AAPL_CALL, IWM_CALL, SPY_CALL, SPY_LATER, SPY_PUT
-from tests.trading.world import World
+from tests.trading.world import CALM, World
 from wsb_snake.backtest.campaign.violation import Promise
 from wsb_snake.core.orders import ExitReason, OrderType, PositionIntent, Side
 from wsb_snake.sim.orders import NewOrder
@@ -266,6 +266,37 @@ def test_somebody_elses_sale_explains_as_many_as_it_sold(tmp_path: Path, qty: in
         w.until(lambda: w.held() == 3)
         w.run(40)
         assert refusals(watch, qty) == objections
+
+
+@pytest.mark.parametrize(("seconds", "objections"), [(9, 0), (11, 1)])
+def test_somebody_elses_cancelled_sale_explains_nothing_for_long(
+    tmp_path: Path, seconds: int, objections: int
+) -> None:
+    with watched(tmp_path) as watch:
+        w = away(watch, 2)
+        resting = w.by_hand(SPY_CALL, "sell", 2, "9.00")
+        w.run(60)
+        w.exchange.cancel(resting.id)
+        w.until(lambda: not w.exchange.orders(limit=1))
+        ended = w.exchange.find_order(resting.client_order_id)
+        assert ended is not None
+        w.run(seconds - (w.clock.now() - ended.updated_at).total_seconds())
+        assert refusals(watch, 3) == objections
+
+
+def test_of_a_part_filled_and_cancelled_sale_only_the_fills_explain_for_longer(tmp_path: Path) -> None:
+    with watched(tmp_path, rules=replace(CALM, fills_within_size=True)) as watch:
+        w = away(watch, 4)
+        w.price("1.00", "1.04", size=1)
+        resting = w.by_hand(SPY_CALL, "sell", 3, "1.00")
+        w.until(lambda: w.held() == 3)
+        w.price("0.50", "0.54")
+        w.exchange.cancel(resting.id)
+        w.until(lambda: not w.exchange.orders(limit=1))
+        w.run(30)
+        assert w.held() == 3
+        assert refusals(watch, 4) == 0
+        assert refusals(watch, 5) == 1
 
 
 def test_a_second_exit_beside_one_that_works_for_all(tmp_path: Path) -> None:

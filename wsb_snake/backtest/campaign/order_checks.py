@@ -14,9 +14,13 @@ from wsb_snake.sim.seeded_faults import OURS
 from wsb_snake.trading.broker import OrderTicket, Rejected
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.order_ids import position_of
+from wsb_snake.trading.order_work import BROKER_LAG_S
 
 OTHERS_LINGER = timedelta(seconds=45)
 """For this long a sale of somebody else explains that the daemon's picture was old."""
+
+ENDED_LINGER = timedelta(seconds=BROKER_LAG_S)
+"""For this long the broker's lists may show as open what has ended."""
 
 _BROAD = frozenset({"SPY", "QQQ"})
 _ENTRIES_END = (timedelta(minutes=70), timedelta(minutes=55))
@@ -86,8 +90,10 @@ class OrderChecks:
                 continue
             if order.client_order_id.startswith(OURS):
                 ours += order.remaining if order.open else 0
-            elif order.open or now - order.updated_at <= OTHERS_LINGER:
+            elif order.open or now - order.updated_at <= ENDED_LINGER:
                 others += order.qty
+            elif now - order.updated_at <= OTHERS_LINGER:
+                others += order.filled_qty
         return ours, others
 
     def on_update(self, message: TradeUpdateMessage) -> None:
