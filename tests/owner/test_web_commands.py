@@ -231,7 +231,8 @@ def test_commands_that_wait_leave_health_and_a_halt_their_threads() -> None:
         assert (refused.status_code, "nothing was done" in refused.json()["text"]) == (503, True)
         halt = callers.submit(post, "halt")
         assert desk.all_in(1), "the others do not keep it out"
-        assert post("halt").status_code == 503
+        again = post("halt")
+        assert (again.status_code, again.json()["text"]) == (503, "a halt is at work already; see the status")
         for path in ("/health", "/api/status"):
             assert requests.get(f"{url}{path}", timeout=60).status_code == 200
         desk.go_on.set()

@@ -144,7 +144,7 @@ def _post(control: Control) -> Json:
         "409": "Refused by the daemon, or the confirm is used, too old or for another command",
         "413": "The body is too long",
         "415": "The body is not JSON",
-        "503": "Nothing was done: others are at work",
+        "503": "Nothing was done: others are at work, or another halt is",
     }
     if control.confirmed:
         codes["202"] = "What it would do, and the confirm that does it within 30 s"

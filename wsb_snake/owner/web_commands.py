@@ -25,6 +25,9 @@ MOST_WAITING = 2
 MOST_HALTS = 1
 """A halt has a place of its own: no other command keeps it out."""
 
+BUSY = "nothing was done: others are at work; see the status, and send it again"
+HALTING = "a halt is at work already; see the status"
+
 Answered = tuple[Response, int]
 
 
@@ -58,7 +61,8 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
             return jsonify(ok=False, text=str(error)), 400
         if verb in CONFIRMED and confirm is None:
             return ask(verb, checked)
-        with _place(halts if verb is Verb.HALT else places):  # first, so that nothing is used up in vain
+        free, busy = (halts, HALTING) if verb is Verb.HALT else (places, BUSY)
+        with _place(free, busy):  # first, so that nothing is used up in vain
             return do(verb, checked, confirm or "")
 
     def do(verb: Verb, checked: str | None, confirm: str) -> Answered:
@@ -76,10 +80,10 @@ def command_routes(commands: Commands, token: str | None, monotonic: Callable[[]
 
 
 @contextmanager
-def _place(free: threading.BoundedSemaphore) -> Iterator[None]:
-    """Raises ServiceUnavailable."""
+def _place(free: threading.BoundedSemaphore, busy: str) -> Iterator[None]:
+    """Raises ServiceUnavailable, which says ``busy``."""
     if not free.acquire(blocking=False):
-        raise ServiceUnavailable("nothing was done: others are at work; see the status, and send it again")
+        raise ServiceUnavailable(busy)
     try:
         yield
     finally:
