@@ -30,8 +30,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingD
     [
         ("pause", (Verb.PAUSE, None)),
         ("pause 45", (Verb.PAUSE, "45")),
-        (f"adopt {LATER}", (Verb.ADOPT, f"{LATER} runner")),
-        (f"adopt {LATER.lower()} scalp", (Verb.ADOPT, f"{LATER} scalp")),
+        (f"adopt {LATER} --yes", (Verb.ADOPT, f"{LATER} runner")),
+        (f"adopt {LATER.lower()} scalp --yes", (Verb.ADOPT, f"{LATER} scalp")),
         ("halt", (Verb.HALT, None)),
         ("resume", (Verb.RESUME, None)),
     ],
@@ -45,11 +45,27 @@ def test_a_verb_reaches_the_daemon(
 
 
 @pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        (f"adopt {LATER}", f"adopt {LATER} runner --yes"),
+        (f"adopt {LATER} scalp", f"adopt {LATER} scalp --yes"),
+        (f"dne {LATER}", f"dne {LATER} --yes"),
+    ],
+)
+def test_what_sells_or_cannot_be_taken_back_wants_a_yes(
+    desk: RecordingDesk, capsys: pytest.CaptureFixture[str], words: str, again: str
+) -> None:
+    assert main(words.split()) == 2
+    assert desk.asked == []
+    assert capsys.readouterr().err.endswith(f"; if you mean it: {again}\n")
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         ("pause soon", "pause takes whole minutes"),
         ("pause 0", "pause takes 1 to"),
-        ("adopt QQQ", "no position in the ticker QQQ"),
+        ("adopt QQQ --yes", "no position in the ticker QQQ"),
     ],
 )
 def test_a_verb_that_is_wrong_does_nothing_and_says_why(

@@ -106,7 +106,7 @@ def test_alerts_without_a_number_are_those_of_the_code() -> None:
     assert f'f"{told[1]} ' in source
     assert f"{told[2]} {{error}}" in source
     assert told[3:5] == [f"{DAEMON} failed", f"{HEALTH} failed"]
-    assert told[5] in source
+    assert told[5] in source and told[7] in source
 
 
 def test_every_pause_is_explained_and_exists() -> None:

@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     adopt.add_argument(
         "kind", nargs="?", choices=("runner", "scalp"), default="runner", metavar="runner|scalp"
     )
+    adopt.add_argument("--yes", action="store_true", help="it lets the rules of the daemon sell it")
     adopt.set_defaults(command=_adopt)
     status = commands.add_parser("status", help="what the running daemon says of itself")
     status.add_argument("--json", action="store_const", const="json", dest="argument", help="for programs")
@@ -402,18 +403,19 @@ def _alert_failure(asked: argparse.Namespace) -> int:
 
 
 def _adopt(asked: argparse.Namespace) -> int:
-    asked.verb, asked.argument = "adopt", f"{asked.symbol} {asked.kind or ''}".strip()
-    return _tell(asked)
+    asked.argument = f"{asked.symbol} {asked.kind}"
+    return _once_sure(asked, "adopt", "lets the rules of the daemon sell it")
 
 
 def _do_not_exercise(asked: argparse.Namespace) -> int:
+    return _once_sure(asked, "dne", "cannot be taken back")
+
+
+def _once_sure(asked: argparse.Namespace, verb: str, what: str) -> int:
+    command = f"{verb} {asked.argument}"
     if not asked.yes:
-        return _complain(
-            f"do-not-exercise for {asked.argument} cannot be taken back; if you mean it: "
-            f"dne {asked.argument} --yes",
-            EXIT_CONFIG,
-        )
-    asked.verb = "dne"
+        return _complain(f"{command} {what}; if you mean it: {command} --yes", EXIT_CONFIG)
+    asked.verb = verb
     return _tell(asked)
 
 
