@@ -167,6 +167,15 @@ def test_a_wrong_clock_makes_no_command_late(day: World, ahead_s: int) -> None:
     assert day.paused() == {"manual"}
 
 
+def test_what_is_of_a_time_to_come_is_not_done_but_a_halt_is(phone: Phone, day: World) -> None:
+    """Where Telegram gives no time our clock stands for it, and that may be behind."""
+    assert "the clock here is behind" in phone.type("/pause 5", late_s=-6)
+    assert "the clock here is behind" in phone.type("/flatten all", late_s=-3600)
+    assert day.paused() == set() and day.exits == []
+    assert "halted" in phone.type("/halt", late_s=-3600)
+    assert "resumed" in phone.type("/resume", late_s=-5)
+
+
 def test_what_queued_up_is_not_done_and_is_told(phone: Phone, day: World) -> None:
     day.open()
     told = phone.drop(phone.typed("/pause 5", late_s=5), phone.typed("/flatten all", late_s=5))

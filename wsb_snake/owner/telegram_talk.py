@@ -23,6 +23,10 @@ from wsb_snake.owner.telegram_updates import Arrived, Said, Tapped, heard
 LATE_S = 120.0
 """A command that was typed longer ago is not done any more; a halt is."""
 
+AHEAD_S = 5.0
+"""So far in the future a message may lie. Where Telegram gives no time with its answer our own clock stands
+for it, and one that is behind would make everything young."""
+
 HALT_S = 600.0
 """A halt that waited for the daemon to listen is done when it is this young, or younger than the process:
 it was meant for this one, or for one that is being started again. An older one was for another day."""
@@ -127,6 +131,11 @@ class Talk:
             self._say(self._parts.reading.answer(asked.command.name, asked.argument))
         elif age_s > LATE_S and asked.command.verb not in {Verb.HALT, Verb.WHY}:
             self._say(f"/{asked.word} came late and was not done. Send it again if it still matters.")
+        elif age_s < -AHEAD_S and asked.command.verb not in {Verb.HALT, Verb.WHY}:
+            self._say(
+                f"/{asked.word} was not done: the clock here is behind, so nobody knows how old it is. "
+                "Set the clock of the machine; /halt works."
+            )
         elif asked.command.confirmed:
             self._ask(asked.command.verb, asked)
         else:
