@@ -182,6 +182,15 @@ def test_no_entry_follows_the_day_s_loss_once_it_can_be_known(
     assert found(orders, fills) == told
 
 
+@pytest.mark.parametrize(("again_s", "count"), [(120, 1), (40, 0)])
+def test_how_many_entries_the_day_s_loss_was_held_against(again_s: int, count: int) -> None:
+    orders, fills = lost(10, again_s=again_s)
+    assert check(orders, fills, FIGURES, DAY).after_trades == count
+    by_hand = Fill(START, "9f1c", TSLA, "buy", 1, Decimal(1))
+    assert check(orders, [by_hand, *fills], FIGURES, DAY).after_trades == 0
+    assert check(orders, [], FIGURES, DAY).after_trades == 0
+
+
 def test_what_is_open_may_make_up_for_a_loss() -> None:
     orders, fills = lost(600)
     open_one = entry(2, TSLA, 100, at=START)

@@ -18,7 +18,7 @@ from wsb_snake.sim.recorded import DataError, recorded_days
 
 SEEDS = 20
 RECORDED_DAYS = 9
-CHECKED = LimitCheck(3)
+CHECKED = LimitCheck(3, 2)
 
 
 @cache
@@ -83,12 +83,14 @@ def test_the_table_has_each_engine_once_over_all_days() -> None:
     lines = table(made_up()).splitlines()
     (scalper,) = [line for line in lines if line.startswith("spy_scalper")]
     assert scalper.split() == ["spy_scalper", "4", "4", "50%", "+20.00", "10.40", "+9.60"]
-    assert "Limits: 6 entry orders checked, 0 exceeded one" in lines
+    assert "Limits: 6 entry orders checked (4 also against the day's loss), 0 exceeded one" in lines
+    told = made_up().as_json()
+    assert (told["entries_checked"], told["entries_checked_by_loss"]) == (6, 4)
     assert "Flat of what expires today, proven by the broker: 2 of 2 days" in lines
 
 
 def test_a_limit_that_was_exceeded_is_told_and_fails() -> None:
-    result = made_up(limits=LimitCheck(3, ("wsb-x: positions is 6, the limit 5",)))
+    result = made_up(limits=LimitCheck(3, 2, ("wsb-x: positions is 6, the limit 5",)))
     assert not result.ok
     assert "2026-11-24, seed 1: wsb-x: positions is 6, the limit 5" in table(result)
     assert result.as_json()["limit_breaches"] == list(result.breaches)

@@ -81,9 +81,11 @@ class Fill:
 @dataclass(frozen=True, slots=True)
 class LimitCheck:
     """``entries`` orders were looked at, each against the limits that this module's text does not except;
-    one line for each that exceeds one."""
+    ``after_trades`` of them also against the day's loss: the day had fills, and they alone prove its result.
+    One line for each that exceeds one."""
 
     entries: int = 0
+    after_trades: int = 0
     breaches: tuple[str, ...] = ()
 
 
@@ -99,11 +101,12 @@ def fills_of(activities: Sequence[Activity]) -> tuple[Fill, ...]:
 def check(orders: Sequence[SimOrder], fills: Sequence[Fill], figures: Figures, day: date) -> LimitCheck:
     """Each of our entries among ``orders``, the first of which is the oldest, on the session ``day``."""
     entries = [order for order in orders if _entry(order)]
-    breaches = []
+    breaches, after_trades = [], 0
     for number, order in enumerate(entries, start=1):
         room = _Room(order, entries[:number], fills)
+        after_trades += room.lost is not None
         breaches += [f"{order.client_order_id}: {what}" for what in room.exceeded(figures, day)]
-    return LimitCheck(len(entries), tuple(breaches))
+    return LimitCheck(len(entries), after_trades, tuple(breaches))
 
 
 class _Room:
@@ -117,6 +120,7 @@ class _Room:
         self._all = [fill for fill in fills if fill.at <= self._at and _before(fill, known)]
         self._fills = [fill for fill in self._all if fill.at + _unseen(fill) <= self._at]
         self._held = dict(_lots(self._fills))
+        self.lost = self._lost()
 
     def exceeded(self, figures: Figures, day: date) -> Iterator[str]:
         order = self._order
@@ -152,9 +156,8 @@ class _Room:
                 ("premium held overnight", overnight, figures.overnight_dollars),
                 ("positions of the engine overnight", places, figures.overnight_positions),
             ]
-        lost = self._lost()
-        if lost >= figures.loss_dollars:
-            yield f"realised loss of the day is {lost:.2f}, entries end at {figures.loss_dollars}"
+        if self.lost is not None and self.lost >= figures.loss_dollars:
+            yield f"realised loss of the day is {self.lost:.2f}, entries end at {figures.loss_dollars}"
         for what, amount, limit in used:
             if amount > limit:
                 told = f"{amount:.2f}" if isinstance(amount, Decimal) else amount
@@ -183,14 +186,16 @@ class _Room:
     def _filled(self, order: SimOrder) -> int:
         return sum(fill.qty for fill in self._fills if fill.client_order_id == order.client_order_id)
 
-    def _lost(self) -> Decimal:
-        """Dollars that the day has lost for certain: nothing is open, and every fill can be known.
+    def _lost(self) -> Decimal | None:
+        """Dollars that the day has lost for certain, its gain negative: nothing is open, and every fill can
+        be known. None: there was no fill, or something is open or too new.
 
         What others bought counts as if it had cost nothing: from which price the daemon counts it, no fill
         tells.
         """
-        if any(fill.at + _KNOWN_AFTER > self._at for fill in self._all) or any(_lots(self._all)):
-            return Decimal(0)
+        unknown = any(fill.at + _KNOWN_AFTER > self._at for fill in self._all)
+        if not self._all or unknown or any(_lots(self._all)):
+            return None
         lost = Decimal(0)
         for fill in self._all:
             paid = fill.qty * fill.price * CONTRACT_SHARES

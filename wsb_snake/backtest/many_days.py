@@ -96,6 +96,7 @@ class ManyDays:
             "seeds": [seed for seed, _ in self.days],
             "days_flat": self.flat,
             "entries_checked": sum(day.limits.entries for _, day in self.days),
+            "entries_checked_by_loss": sum(day.limits.after_trades for _, day in self.days),
             "limit_breaches": list(self.breaches),
             "engines": {row.engine: row.as_json() | {"gross": str(row.gross)} for row in self.engines},
             "families": {each.total.family: each.as_json() for each in self.families},
@@ -135,11 +136,13 @@ def table(result: ManyDays) -> str:
     fees = sum((row.fees for row in result.engines), Decimal(0))
     trades = sum(row.trades for row in result.engines)
     checked = sum(day.limits.entries for _, day in result.days)
+    by_loss = sum(day.limits.after_trades for _, day in result.days)
     lines += [
         "",
         f"{len(result.days)} days, {trades} trades, net ${net:.2f} after fees of ${fees:.2f}",
         f"Flat of what expires today, proven by the broker: {result.flat} of {len(result.days)} days",
-        f"Limits: {checked} entry orders checked, {len(result.breaches)} exceeded one",
+        f"Limits: {checked} entry orders checked ({by_loss} also against the day's loss), "
+        f"{len(result.breaches)} exceeded one",
         *result.breaches,
     ]
     if result.silent:
