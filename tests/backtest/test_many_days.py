@@ -89,6 +89,11 @@ def test_the_table_has_each_engine_once_over_all_days() -> None:
     assert "Flat of what expires today, proven by the broker: 2 of 2 days" in lines
 
 
+def test_seeded_days_say_what_they_do_not_prove() -> None:
+    for told in (table(made_up()).splitlines()[-1], str(made_up().as_json()["note"])):
+        assert "plays scenes that the setup families look for" in told and told.endswith("act, no edge.")
+
+
 def test_a_limit_that_was_exceeded_is_told_and_fails() -> None:
     result = made_up(limits=LimitCheck(3, 2, ("wsb-x: positions is 6, the limit 5",)))
     assert not result.ok

@@ -1,7 +1,10 @@
 """The sum of a driven day: trades, win rate and P&L by engine, with fees."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+
+import pytest
 
 from wsb_snake.backtest.summary import DayResult, Trade, by_engine, table
 
@@ -72,6 +75,15 @@ def test_the_table_shows_engines_what_stands_and_what_was_too_dear() -> None:
     assert scalper.split() == ["spy_scalper", "2", "2", "50%", "+10.00", "5.20", "+4.80"]
     assert "Held overnight: SLV280121C00060000" in text
     assert "Too dear for a trade: QQQ, SPY" in text
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"), [(True, "which flatters what trades on bars"), (False, "plays scenes")]
+)
+def test_a_day_says_last_what_it_does_not_prove(recorded: bool, said: str) -> None:
+    result = replace(day(), synthetic_bars=recorded)
+    for told in (table(result).splitlines()[-1], str(result.as_json(7, 1.0)["note"])):
+        assert said in told and told.endswith(" no edge.")
 
 
 def test_a_day_without_trades_has_a_table_too() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wsb_snake.backtest.driver import DEMO_DAY, DayPlan, Depth, DriverError, run_day
 from wsb_snake.backtest.family_days import FamilyDay
-from wsb_snake.backtest.summary import ENGINE_HEAD, SYNTHETIC, DayResult, EngineDay, columns, engine_cells
+from wsb_snake.backtest.summary import ENGINE_HEAD, DayResult, EngineDay, columns, engine_cells, note
 from wsb_snake.engines.setup_families import TABLE
 from wsb_snake.sim.recorded import recorded_days
 from wsb_snake.trading.order_ids import LETTERS
@@ -90,6 +90,10 @@ class ManyDays:
         """Whether every day kept the promises; who acted is shown, and is no promise of few days."""
         return self.flat == len(self.days) and not self.breaches
 
+    @property
+    def synthetic_bars(self) -> bool:
+        return any(day.synthetic_bars for _, day in self.days)
+
     def as_json(self) -> dict[str, object]:
         return {
             "days": len(self.days),
@@ -102,7 +106,8 @@ class ManyDays:
             "families": {each.total.family: each.as_json() for each in self.families},
             "silent": list(self.silent),
             "too_dear": list(self.too_dear),
-            "synthetic_bars": any(day.synthetic_bars for _, day in self.days),
+            "synthetic_bars": self.synthetic_bars,
+            "note": note(self.synthetic_bars),
         }
 
 
@@ -149,8 +154,7 @@ def table(result: ManyDays) -> str:
         lines.append(f"Never acted or lived: {', '.join(result.silent)}")
     if result.too_dear:
         lines.append(f"Too dear for a trade: {', '.join(result.too_dear)}")
-    if any(day.synthetic_bars for _, day in result.days):
-        lines.append(SYNTHETIC)
+    lines.append(note(result.synthetic_bars))
     return "\n".join(line.rstrip() for line in lines)
 
 

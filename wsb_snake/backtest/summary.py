@@ -26,6 +26,10 @@ SYNTHETIC = (
     "Bars between recorded captures are synthetic. They lead to the next capture while quotes stand still "
     "until it, which flatters what trades on bars: this proves fills and arithmetic, no edge."
 )
+SCENES = (
+    "This market plays scenes that the setup families look for, and its option flow knows a little of what "
+    "comes: it shows that engines act, no edge."
+)
 ENGINE_HEAD = ("engine", "entered", "closed", "won", "gross $", "fees $", "net $")
 
 
@@ -119,6 +123,7 @@ class DayResult:
             "exits_by_reason": dict(sorted(Counter(trade.reason for trade in self.trades).items())),
             "order_list_hash": order_list_hash(self.orders),
             "synthetic_bars": self.synthetic_bars,
+            "note": note(self.synthetic_bars),
             "wall_seconds": round(wall_seconds, 2),
         }
 
@@ -221,9 +226,13 @@ def table(result: DayResult) -> str:
         f"{result.alerts} alerts",
         f"EOD close {ran}, {proof}; {result.open_0dte} contracts of today open at the close",
     ]
-    if result.synthetic_bars:
-        lines.append(SYNTHETIC)
+    lines.append(note(result.synthetic_bars))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def note(synthetic_bars: bool) -> str:
+    """What a result does not prove, on recorded days or on the seeded market."""
+    return SYNTHETIC if synthetic_bars else SCENES
 
 
 def _trade(row: sqlite3.Row) -> Trade:
