@@ -21,7 +21,7 @@ from wsb_snake.trading.broker import Unavailable, Unknown
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof
 from wsb_snake.trading.flatten_memory import Asked, FlattenMemory
-from wsb_snake.trading.flattening import DROPPED
+from wsb_snake.trading.flattening import DROPPED, LATE
 
 FILL_WINS = Rules(partial_fill_chance=0, fill_beats_cancel_chance=1)
 
@@ -217,23 +217,49 @@ def test_what_was_asked_before_the_broker_was_read_survives_a_crash_and_only_its
     w.crash()
 
 
-@pytest.mark.parametrize(("hours", "left"), [(1, 0), (14, 1)])
-def test_what_was_asked_of_a_broker_that_cannot_be_read_is_of_its_day(
-    tmp_path: Path, hours: int, left: int
+@pytest.mark.parametrize(
+    ("minutes", "left", "words"), [(9, 0, []), (11, 1, [LATE]), (60, 1, [LATE]), (14 * 60, 1, [DROPPED[0]])]
+)
+def test_what_was_asked_of_a_broker_that_cannot_be_read_grows_old(
+    tmp_path: Path, minutes: int, left: int, words: list[str]
 ) -> None:
     w = World(tmp_path, "10:00")
     w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
     w.start(agree=False)
     daemon_owner.do(alpaca_executor, "flatten", "all")
-    w.run(hours * 3600 + 1)
-    assert len(w.desk.flatten.unread) == 1 - left
-    assert dropped(w) == left
+    w.run(minutes * 60 + 1)
+    late = minutes > 12 * 60
+    assert len(w.desk.flatten.unread) == 1 - late
+    assert dropped(w) == late
     w.agree()
-    w.run(11 * 3600 if left else 60)
+    w.run(11 * 3600 if late else 60)
     assert w.held(SPY_LATER) == left
     assert w.desk.flatten.unread == {}
-    assert dropped(w) == left
+    assert [event["what"] for event in w.events("error") if event["what"] in {LATE, DROPPED[0]}] == words
     w.check()
+
+
+def test_after_a_long_outage_it_sells_what_the_book_had_and_no_later_purchase(tmp_path: Path) -> None:
+    w = World(tmp_path)
+    w.start()
+    ours = w.open(plan=NO_EXITS)
+    w.run(5)
+    w.crash()
+    told = FlattenMemory()  # the process died before it had claimed anything
+    told.remember(None, Asked(ExitReason.FLATTEN, w.clock.now()), w.market.day)
+    with closing(sqlite3.connect(w.settings.db_path)) as conn, conn:
+        flatten_memory.save(conn, told.text(w.market.day))
+    w.clock.advance_to(w.clock.monotonic() + 3600)
+    buy_elsewhere(w, SPY_LATER, 2)
+    w.start()
+    w.until(lambda: not w.held(), 60)
+    w.run(60)
+    assert w.position(ours.position_id).exit_reason is ExitReason.FLATTEN
+    assert w.held(SPY_LATER) == 2
+    (text,) = [event["detail"] for event in w.events("error") if event["what"] == LATE]
+    assert text.startswith(f"{SPY_LATER}: ")
+    w.check()
+    w.crash()
     w.crash()
 
 

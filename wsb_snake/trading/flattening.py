@@ -2,10 +2,11 @@
 
 An entry that works at that moment is called back, and whatever fills of it all the same is sold, also
 after a crash. It is done again until the book has what the broker shows in a reading begun since.
+What only a reading long after shows is not sold: it may have been bought since.
 """
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from wsb_snake.core.orders import ExitReason, PositionState, Purpose
@@ -22,6 +23,11 @@ DROPPED = (
     "what is being closed already is sold at the next open; what was found only since is not: see what is "
     "held, and flatten again if that shall be sold",
 )
+
+YOUNG = timedelta(minutes=10)
+"""What a first reading shows that was begun later than this may have been bought long after the request."""
+
+LATE = "contracts that a flatten could not see in time are not sold"
 
 
 class Flattening:
@@ -74,23 +80,31 @@ class Flattening:
         """Forget the request once everything of a reading begun since is in the book.
 
         A contract in which we trade is taken up only when that is over, and what is bought elsewhere by
-        then was not asked for.
+        then was not asked for. What only a late reading shows is left to the owner.
         """
-        reading = self._desk.pollers.positions.latest
-        if reading is None or reading.begun_at <= self._at(asked):
+        reading, at, late = self._desk.pollers.positions.latest, self._at(asked), self._late(asked)
+        if reading is None or reading.begun_at <= at:
             return
-        view, untouchable = self._desk.book.view, {item.symbol for item in never_traded(reading.value)}
+        untouchable = {item.symbol for item in never_traded(reading.value)}
+        ours = [p for p in self._desk.book.view.watched() if not (late and p.found and p.opened_at > at)]
         left = frozenset(
             line.symbol
             for line in reading.value
             if in_scope(line.symbol, expiry)
             and line.symbol not in untouchable
-            and line.qty > sum(p.qty for p in view.watched() if p.symbol == line.symbol)
+            and line.qty > sum(p.qty for p in ours if p.symbol == line.symbol)
         )
         if asked.left is not None:
             left &= asked.left
         if self._memory.unread.get(expiry) is not asked:  # it was asked again just now, or dropped
             return
+        if late and left:
+            self._desk.alert(
+                LATE,
+                f"{', '.join(sorted(left))}: the broker was not read within 10 minutes of the request, and "
+                "they may have been bought since. Flatten again if they shall be sold",
+            )
+            left = frozenset()
         if left == asked.left:
             return
         if left:
@@ -102,10 +116,15 @@ class Flattening:
     def _at(self, asked: Asked) -> datetime:
         return asked.at or self._began
 
+    def _late(self, asked: Asked) -> bool:
+        """Whether the first reading since was begun only long after."""
+        reading = self._desk.pollers.positions.latest
+        return asked.left is None and reading is not None and reading.begun_at > self._at(asked) + YOUNG
+
     def _close(self, expiry: date | None, asked: Asked) -> int:
         """Claim what is held in scope, except what was entered only after it was asked for."""
         desk = self._desk
-        view, left, at = desk.book.view, asked.left, self._at(asked)
+        view, left, at, late = desk.book.view, asked.left, self._at(asked), self._late(asked)
         later = {o.position_id for o in view.orders if o.purpose is Purpose.ENTRY and o.created_at > at}
         chosen = [
             p
@@ -113,6 +132,7 @@ class Flattening:
             if (expiry is None or p.expiry == expiry)
             and p.position_id not in later
             and (left is None or p.symbol in left)
+            and not (late and p.opened_at > at)
         ]
         working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
         if working - self._memory.when_filled.keys():
