@@ -28,7 +28,7 @@ class Tapped:
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """A raw update, with when Telegram handed it over: by its own clock (whole seconds since 1970), and by
-    our monotonic one. So its age needs no clock of ours that is right."""
+    our monotonic one. So its age needs no clock of ours that is right, where Telegram told the time."""
 
     update: object
     told_at: int
