@@ -1,5 +1,6 @@
 """Scenes: what some days of a character look like between their open and their close."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -21,6 +22,7 @@ from wsb_snake.sim.sessions import SimSession, sessions
 LAST = date(2026, 12, 31)
 SHAPE = variance_shape(FULL_MINUTES)
 SCENE = Scene((Part(100, 0.5, -0.2), Part(200, 0.5, -0.2, calm=0.1, busy=0.5), Part(210, 1.0, 0.3, busy=4.0)))
+TURNING = Scene((*SCENE.parts, Part(240, 1.0, 0.8)))
 DAYS = sessions(date(2026, 1, 2), LAST)
 
 
@@ -66,9 +68,20 @@ def test_a_fair_part_of_the_days_has_a_scene_of_its_character() -> None:
     assert 0.3 < len(days) / (len(full) * 6) < 0.6
     for factor, session, scene in days:
         index = weekday_index(session.day)
-        assert scene in SCENES[Kind(int(factor._kinds[index]))]
+        assert replace(scene, fails=False) in SCENES[Kind(int(factor._kinds[index]))]
         assert not (scene.rising and factor.closes[index] < factor.opens[index])
-    assert {scene for *_, scene in days} == {scene for row in SCENES.values() for scene in row if scene}
+    seen = {scene for *_, scene in days}
+    plain = {scene for row in SCENES.values() for scene in row if scene}
+    assert seen == plain | {scene.failing() for scene in plain}
+
+
+def test_about_a_third_of_the_scenes_goes_against_whoever_followed_it() -> None:
+    days = played()
+    assert 0.25 < sum(scene.fails for *_, scene in days) / len(days) < 0.42
+    for move, sign in ((0.02, 1), (-0.02, -1)):
+        way = TURNING.failing().way(move, 0.01, 0.0)
+        assert way[:211] == pytest.approx(TURNING.way(move, 0.01, 0.0)[:211])
+        assert way[[200, 210, 240, 390]] == pytest.approx([sign * 0.008, sign * 0.023, sign * 0.0005, move])
 
 
 def test_without_reach_there_is_none() -> None:

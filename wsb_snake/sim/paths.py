@@ -41,6 +41,7 @@ _HOPS, _HOP_SIZE = 2.5, 0.10  # moves within a second, likewise
 
 _KIND_SHARES = (0.25, 0.25, 0.20, 0.15, 0.15)  # in the order of Kind
 _KIND_NOISE = (0.75, 0.95, 0.80, 0.75, 0.75)  # of the bridge, in day deviations
+_FAILING = 1 / 3  # of the scenes
 _LATE_FROM = 0.77  # of the session: half past two on a full day
 
 
@@ -153,8 +154,11 @@ class Factor:
         """What is played on ``day`` if it is a full one."""
         index = weekday_index(day)
         choice = SCENES[Kind(int(self._kinds[index]))]
-        scene = choice[int(float(self._lots[index]) * len(choice))] if self._reach else None
-        return None if scene is not None and scene.rising and self._drift[index] < 0 else scene
+        lot = float(self._lots[index]) * len(choice)
+        scene = choice[int(lot)] if self._reach else None
+        if scene is None or (scene.rising and self._drift[index] < 0):
+            return None
+        return scene.failing() if lot % 1 < _FAILING else scene
 
     def news(self, day: date, minutes: int) -> tuple[int, float] | None:
         """On a news day of so many ``minutes`` the second of the jump and its size; None on another."""

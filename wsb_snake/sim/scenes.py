@@ -3,11 +3,12 @@
 A scene is a way from the open to the close in parts. Each part ends at a minute of the session, so much
 of the day's own move done, and so many deviations of the whole day beside it, counted in the direction of
 that move; on the way chance is calmer and volume busier than usual, or the other way about. A scene
-changes neither open nor close, only what lies between them.
+changes neither open nor close, only what lies between them. One that fails goes against whoever followed
+it: from where its busiest part ends, back past where that began.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 FULL_MINUTES = 390
 """Scenes are played on full days only."""
+_BACK = 0.5  # of the busiest part: how far a scene that fails goes past where that began
 _LATER = 20  # minutes by which a scene is played later at most; its first and last moments stand still
 
 
@@ -50,12 +52,20 @@ class Scene:
     pinned: int | None = None
     volume: float = 1.0
     rising: bool = False
+    fails: bool = False
+
+    def failing(self) -> "Scene":
+        return replace(self, fails=True)
 
     def way(self, move: float, deviation: float, place: float) -> NDArray[np.float64]:
         """Levels at the minute boundaries of a day that goes ``move``; ``place`` (0 to 1) is how late."""
         aside = deviation if move >= 0 else -deviation
-        levels = [0.0, *(part.done * move + part.beside * aside for part in self.parts), move]
-        return np.interp(np.arange(FULL_MINUTES + 1), self._minutes(place), levels)
+        levels = [0.0, *(part.done * move + part.beside * aside for part in self.parts)]
+        if self.fails:
+            turn = 1 + max(range(len(self.parts)), key=lambda number: self.parts[number].busy)
+            back = levels[turn - 1] - _BACK * (levels[turn] - levels[turn - 1])
+            levels[turn + 1 :] = [back] * (len(levels) - turn - 1)
+        return np.interp(np.arange(FULL_MINUTES + 1), self._minutes(place), [*levels, move])
 
     def calm(self, place: float) -> NDArray[np.float64]:
         """Of each minute."""
