@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.process.pair import Pair, free_port, in_the_money, pair, until
+from tests.process.pair import Pair, bought, free_port, pair, until
 from tests.process.supervisor import UNIT
 
 SETTLE_S = 45.0
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _measure(both: Pair, moment: str, seconds: float, *, held: bool) -> dict[str, float]:
-    both.exchange(moment, *([f"{in_the_money('SPY', moment)}=2@1.50"] if held else []))
+    both.exchange(moment, *([bought("SPY", moment, 2)] if held else []))
     port = free_port()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(both.folder / "notify"))

@@ -62,6 +62,14 @@ def in_the_money(underlying: str, at: str, depth: float = 0.012) -> str:
     return min(calls, key=lambda c: abs(float(c.strike) - wanted)).symbol
 
 
+def bought(underlying: str, at: str, qty: int) -> str:
+    """Such a call for the exchange to hold, paid for at its price, so that no exit is due at once."""
+    symbol = in_the_money(underlying, at)
+    quote = SeededMarket(DAY, SEED).option_quote(symbol, datetime.fromisoformat(at))
+    assert quote is not None
+    return f"{symbol}={qty}@{quote.mid:.2f}"
+
+
 @dataclass
 class Pair:
     """Starts and stops the two processes; everything lives in ``folder``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.pair import Pair, in_the_money, pair, until
+from tests.process.pair import Pair, bought, in_the_money, pair, until
 from tests.process.supervisor import Supervisor
 from wsb_snake.flatten import UNWATCHED
 
@@ -28,7 +28,7 @@ def supervised(both: Pair) -> Supervisor:
 
 @pytest.mark.slow
 def test_after_a_sigkill_it_runs_and_watches_again(both: Pair) -> None:
-    both.exchange(MORNING, f"{in_the_money('SPY', MORNING)}=2@1.50")
+    both.exchange(MORNING, bought("SPY", MORNING, 2))
     with supervised(both) as systemd:
         until(lambda: systemd.ready, "READY")
         both.monitored(1)
@@ -42,7 +42,7 @@ def test_after_a_sigkill_it_runs_and_watches_again(both: Pair) -> None:
 @pytest.mark.slow
 def test_a_frozen_monitor_is_ended_and_what_is_open_is_watched_again(both: Pair) -> None:
     both.program = ("-m", "tests.process.frozen_daemon")
-    both.exchange(MORNING, f"{in_the_money('SPY', MORNING)}=2@1.50")
+    both.exchange(MORNING, bought("SPY", MORNING, 2))
     freeze = both.folder / "data" / "freeze"
     with supervised(both) as systemd:
         until(lambda: systemd.ready, "READY")
