@@ -1,6 +1,7 @@
 """The owner's phone against the real daemon: a process of its own, Telegram's server side on loopback."""
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,15 @@ class Phone:
 
     room: Venue
     daemon: Pair
+
+    def starts(self, positions: int, **settings: str) -> subprocess.Popen[bytes]:
+        """Start the daemon; it watches what is held, and hears."""
+        menus = self.room.telegram.menus
+        before = len(menus)
+        process = self.daemon.run(**settings)
+        self.daemon.monitored(positions)
+        until(lambda: len(menus) > before, "it hears")
+        return process
 
     def seen(self) -> list[SentMessage]:
         return list(self.room.telegram.messages)
@@ -71,8 +81,7 @@ def phone(tmp_path: Path, start_at: str = MORNING) -> Iterator[Phone]:
 
 def test_every_command_is_answered_and_strangers_are_not(tmp_path: Path) -> None:
     with phone(tmp_path) as p:
-        p.daemon.run(WSB_SNAKE_CONTROL_TOKEN="planted-control-token", TELEGRAM_USER_ID=str(CHAT_ID))
-        p.daemon.monitored(2)
+        p.starts(2, WSB_SNAKE_CONTROL_TOKEN="planted-control-token", TELEGRAM_USER_ID=str(CHAT_ID))
         p.alerted("Started:")
         arguments = {"position": "SPY", "why": "SPY", "pause": "30", "close": "SPY", "dne": SPY_CALL}
         arguments["adopt"] = SPY_LATER
@@ -98,8 +107,7 @@ def test_every_command_is_answered_and_strangers_are_not(tmp_path: Path) -> None
 
 def test_flatten_by_two_taps_and_no_tap_counts_twice(tmp_path: Path) -> None:
     with phone(tmp_path) as p:
-        p.daemon.run()
-        p.daemon.monitored(2)
+        p.starts(2)
         until(lambda: "bid 1.00" in p.ask("/positions").text, "its price is known")
         shown = p.ask("/flatten")
         assert f"3 × {SPY_CALL}" in shown.text and SPY_LATER not in shown.text
@@ -133,16 +141,14 @@ def test_the_report_after_the_close_comes_with_its_picture(tmp_path: Path) -> No
 
 def test_what_queued_up_while_the_daemon_was_down_is_dropped_and_told(tmp_path: Path) -> None:
     with phone(tmp_path) as p:
-        process = p.daemon.run()
-        p.daemon.monitored(2)
+        process = p.starts(2)
         shown = p.ask("/flatten all")
         assert "paused until" in p.ask("/pause 45").text
         ended(process, signal.SIGKILL)
         p.room.telegram.say("/resume")
         p.room.telegram.say("/flatten all")
         p.room.telegram.tap(shown, p.button(shown, "Do it"))
-        p.daemon.run()
-        p.daemon.monitored(2)
+        p.starts(2)
         p.alerted("of your messages came while the daemon was not listening and were dropped: ")
         assert any("/resume, /flatten. Look at /status" in m.text for m in p.seen())
         assert "Entries: PAUSED" in p.ask("/status").text

@@ -61,6 +61,7 @@ class TelegramApi:
         self.messages: list[SentMessage] = []
         self.edits: list[SentMessage] = []
         self.answers: list[tuple[str, str]] = []
+        self.menus: list[str] = []  # what the bot offers to type, each time that it was told
         self._clock = clock
         self._lock = threading.RLock()
         self._updates: list[dict[str, Any]] = []
@@ -77,7 +78,7 @@ class TelegramApi:
             "senddocument": self._send_file,
             "editmessagetext": self._edit_message_text,
             "answercallbackquery": self._answer_callback_query,
-            "setmycommands": lambda _: True,
+            "setmycommands": self._set_my_commands,
             "sendchataction": lambda _: True,
         }
 
@@ -218,6 +219,10 @@ class TelegramApi:
 
     def _answer_callback_query(self, params: Params) -> bool:
         self.answers.append((params.get("callback_query_id", ""), params.get("text", "")))
+        return True
+
+    def _set_my_commands(self, params: Params) -> bool:
+        self.menus.append(params.get("commands", ""))
         return True
 
     def _take_message_id(self) -> int:
