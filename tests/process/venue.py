@@ -15,18 +15,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from tests.sim.bench import FakeMarket
+from tests.sim.black_hole import BlackHole
 from wsb_snake.core.clock import ShiftedClock
 from wsb_snake.core.types import Quote
 from wsb_snake.sim.alpaca_api import AlpacaApi
-from wsb_snake.sim.api import ApiReply, ApiRequest
 from wsb_snake.sim.exchange import Exchange
-from wsb_snake.sim.faults import Action, Hang, Hung, NoFaults, Reset
+from wsb_snake.sim.faults import Action, Hang, NoFaults, Reset
 from wsb_snake.sim.orders import SimOrder, TradeUpdateMessage
 from wsb_snake.sim.polygon_api import PolygonApi
 from wsb_snake.sim.rules import Rules
 from wsb_snake.sim.server import ExchangeServer
 from wsb_snake.sim.service import BOT_TOKEN, KEY, POLYGON_KEY, SECRET
-from wsb_snake.sim.telegram_api import TelegramApi
 
 MORNING = "2026-11-23T11:00:00-05:00"
 LONGEST_WAIT_S = 0.2
@@ -123,17 +122,6 @@ class LiveMarket(FakeMarket):
         return None if quote is None else replace(quote, at=at.replace(microsecond=0))
 
 
-class Telegram(TelegramApi):
-    """Telegram that can stop answering."""
-
-    hanging = False
-
-    def handle(self, request: ApiRequest) -> ApiReply:
-        if self.hanging:
-            raise Hung
-        return super().handle(request)
-
-
 @dataclass(frozen=True)
 class Venue:
     """One served exchange."""
@@ -141,7 +129,7 @@ class Venue:
     market: LiveMarket
     exchange: Exchange
     faults: Strikes
-    telegram: Telegram
+    telegram: BlackHole
     server: ExchangeServer
     environment: dict[str, str]
 
@@ -161,11 +149,12 @@ def venue(
     rules: Rules | None = None,
     market: LiveMarket | None = None,
     faults: Strikes | None = None,
+    reach: frozenset[int] = frozenset(),
 ) -> Iterator[Venue]:
-    """Serve until the block ends. ``start_at`` is what "now" means at its beginning."""
+    """Serve until the block ends. At its beginning "now" means ``start_at``; for ``reach`` see BlackHole."""
     market = market or LiveMarket()
     clock = ShiftedClock(datetime.fromisoformat(start_at))
-    strikes, telegram = faults or Strikes(), Telegram(BOT_TOKEN, clock)
+    strikes, telegram = faults or Strikes(), BlackHole(BOT_TOKEN, clock, reach)
     exchange = Exchange(
         clock, market, 7, rules or Rules(partial_fill_chance=0, fill_beats_cancel_chance=0), strikes
     )

@@ -211,13 +211,14 @@ class World:
         self.processes = 0
         self.streams_quotes = True
         self.chat: Chat | None = None
+        self.settle: Callable[[], None] | None = None  # waits, in real time, for threads beside the hub
 
     # one process
 
     def start(self, *, agree: bool = True) -> None:
         """A new process on the same exchange and folder."""
         self.processes += 1
-        self.hub = Hub(self.clock, self.seed + 1000 * self.processes)
+        self.hub = Hub(self.clock, self.seed + 1000 * self.processes, self.settle)
         self.broker = Troubles(self.exchange, self.hub)
         self.database = Database(self.settings.db_path, self.hub)
         self.database.open()
