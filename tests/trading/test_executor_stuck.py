@@ -123,6 +123,24 @@ def test_a_sale_refused_for_want_of_contracts_is_tried_again_for_what_the_broker
         monkeypatch.undo()
 
 
+def test_what_was_sold_by_hand_while_an_exit_waited_for_its_cancel_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No reading from after the cancel is old enough to be believed; what is held shows already before."""
+    with world(tmp_path) as w:
+        position = w.open()
+        w.run(15)
+        w.by_hand(SPY_CALL, "sell", position.qty - 1)
+        w.until(lambda: w.held() == 1, 5)
+        monkeypatch.setattr(w.feed, "execution", lambda *_: None)
+        stuck(w, "sell", monkeypatch)
+        w.do(lambda: alpaca_executor.close_position(SPY_CALL))
+        w.run(40)
+        monkeypatch.undo()
+        w.until(lambda: w.held() == 0, 30)
+        assert [ticket.qty for ticket in w.broker.sent()[1:3]] == [1, 1]
+
+
 def test_an_exit_stuck_in_its_cancel_is_told_each_minute_and_sells_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

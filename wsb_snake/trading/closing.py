@@ -304,14 +304,21 @@ def sellable(desk: Desk, position: Position) -> int:
     reading = desk.pollers.positions.latest
     if reading is None or (desk.now() - reading.begun_at).total_seconds() > READING_SERVES_S:
         return most
-    ends = (
-        o.ended_at for o in desk.book.view.orders if o.symbol == position.symbol and o.ended_at is not None
-    )
-    last = max(ends, default=position.opened_at)
-    if reading.begun_at < max(last, position.opened_at) + timedelta(seconds=BROKER_LAG_S):
-        return most
-    available = sum(int(p.qty_available) for p in reading.value if p.symbol == position.symbol)
-    return min(position.qty, max(0, available))
+    caught_up = reading.begun_at - timedelta(seconds=BROKER_LAG_S)
+    shown = [p for p in reading.value if p.symbol == position.symbol]
+    orders = [o for o in desk.book.view.orders if o.symbol == position.symbol]
+    if caught_up >= _last_end(position, orders):
+        return min(position.qty, max(0, sum(int(p.qty_available) for p in shown)))
+    bought = [o for o in orders if o.side is Side.BUY and o.filled_qty]
+    if caught_up >= _last_end(position, bought) and not any(o.live for o in bought):
+        # since then contracts can only have been freed or sold: as many as it shows are held at most
+        return min(most, max(0, sum(int(p.qty) for p in shown)))
+    return most
+
+
+def _last_end(position: Position, orders: list[Order]) -> datetime:
+    """When the position was opened or, if later, the last of ``orders`` ended."""
+    return max([position.opened_at, *(o.ended_at for o in orders if o.ended_at is not None)])
 
 
 def _left_to_sell(desk: Desk, position: Position) -> int | None:

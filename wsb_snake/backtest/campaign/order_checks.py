@@ -17,7 +17,8 @@ from wsb_snake.trading.order_ids import position_of
 from wsb_snake.trading.order_work import BROKER_LAG_S
 
 OTHERS_LINGER = timedelta(seconds=45)
-"""For this long a sale of somebody else explains that the daemon's picture was old."""
+"""For this long a sale of somebody else explains that the daemon's picture was old, not counting the time
+in which an order of ours was under way: nothing is reconciled meanwhile."""
 
 ENDED_LINGER = timedelta(seconds=BROKER_LAG_S)
 """For this long the broker's lists may show as open what has ended."""
@@ -84,17 +85,18 @@ class OrderChecks:
 
     def _sales(self, symbol: str) -> tuple[int, int]:
         """Contracts that our open orders still sell, and those in others' sales of the last moments."""
-        now, ours, others = self._exchange.clock.now(), 0, 0
-        for order in self._exchange.orders("all", limit=500, symbols=frozenset({symbol})):
-            if order.side == "buy":
+        now, others = self._exchange.clock.now(), 0
+        found = self._exchange.orders("all", limit=500, direction="asc", symbols=frozenset({symbol}))
+        sales = [order for order in found if order.side == "sell"]
+        mine = [order for order in sales if order.client_order_id.startswith(OURS)]
+        for order in sales:
+            if order in mine:
                 continue
-            if order.client_order_id.startswith(OURS):
-                ours += order.remaining if order.open else 0
-            elif order.open or now - order.updated_at <= ENDED_LINGER:
+            if order.open or now - order.updated_at <= ENDED_LINGER:
                 others += order.qty
-            elif now - order.updated_at <= OTHERS_LINGER:
+            elif now <= _explains_until(order, mine):
                 others += order.filled_qty
-        return ours, others
+        return sum(order.remaining for order in mine if order.open), others
 
     def on_update(self, message: TradeUpdateMessage) -> None:
         """Each event of the exchange, before any fault touches it."""
@@ -196,3 +198,13 @@ class OrderChecks:
 
     def _order(self, entry: _Entry) -> SimOrder | None:
         return self._exchange.find_order(entry.ticket.client_order_id)
+
+
+def _explains_until(sale: SimOrder, mine: list[SimOrder]) -> datetime:
+    """When somebody else's ``sale`` no longer explains anything, ``mine`` being ours in its contract, oldest
+    first."""
+    until = sale.updated_at + OTHERS_LINGER
+    for order in mine:
+        if not order.open and order.submitted_at <= until:
+            until = max(until, order.updated_at + OTHERS_LINGER)
+    return until
