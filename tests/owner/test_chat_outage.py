@@ -51,6 +51,8 @@ def afternoon(folder: Path, *, silent: bool) -> list[tuple[str, datetime, dateti
         assert w.exits[0].created_at - fell_at < timedelta(seconds=8)
         w.to("15:45:00")
         hole.hanging, hole.resetting = False, silent
+        if silent:
+            hole.say("/flatten all")
         w.until(lambda: w.desk.eod is not None and w.desk.eod.proven_at is not None, 3600)
         eod = w.desk.eod
         assert eod is not None and eod.ran_at is not None and eod.proven_at is not None
@@ -66,6 +68,7 @@ def afternoon(folder: Path, *, silent: bool) -> list[tuple[str, datetime, dateti
             assert len(hole.lost) == len(REACH)
             rows = w.rows("SELECT number, at, state FROM alerts ORDER BY number")
             black_hole.check(hole, [tuple(row.values()) for row in rows])
+            assert any("/flatten came late and was not done" in m.text for m in hole.messages)
         assert not all(black_hole.NUMBER.search(m.text) for m in hole.messages), "/version is answered"
         w.check()
         return [(o.symbol, o.submitted_at, o.filled_at) for o in w.own("sell")]
