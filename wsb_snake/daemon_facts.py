@@ -9,7 +9,7 @@ from wsb_snake.collectors.market_data import MarketData
 from wsb_snake.config import Settings
 from wsb_snake.core.calendar import Session
 from wsb_snake.core.clock import eastern_date, eastern_text
-from wsb_snake.core.health import Facts, PositionFacts
+from wsb_snake.core.health import Facts, PositionFacts, Unmanaged
 from wsb_snake.core.heartbeats import Heartbeats
 from wsb_snake.core.occ import parse
 from wsb_snake.db.database import Database
@@ -19,7 +19,9 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 from wsb_snake.trading.exits import trail_price
 from wsb_snake.trading.flattening import at_broker
+from wsb_snake.trading.owners_exits import RUNNER, SCALP, without_exits, words
 from wsb_snake.trading.positions import Position
+from wsb_snake.trading.reconciler import unmanaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,17 @@ def gather(sources: Sources) -> Facts:
         last_event=desk.book.last_event,
         eod_withdrawn_at=None if desk.eod is None else desk.eod.withdrawn_at,
         eod_withdrawn_for=() if desk.eod is None else desk.eod.withdrawn_for,
+        unmanaged=_unmanaged(desk),
+        exit_kinds={kind: words(settings, kind) for kind in (RUNNER, SCALP)},
     )
+
+
+def _unmanaged(desk: Desk) -> tuple[Unmanaged, ...]:
+    reading = desk.pollers.positions.latest
+    if reading is None:
+        return ()
+    found = unmanaged(desk.book.view, reading.value, reading.begun_at)
+    return tuple(Unmanaged(item.symbol, item.qty, item.kind) for item in found)
 
 
 def _signs_of_life(sources: Sources, desk: Desk, now: datetime) -> dict[str, float]:
@@ -124,6 +136,7 @@ def _position(desk: Desk, position: Position) -> PositionFacts:
         day_end_at=_day_end(desk, position),
         opened_at=position.opened_at,
         monitored=desk.may_close,
+        needs_exits=without_exits(position),
     )
 
 

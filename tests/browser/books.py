@@ -21,6 +21,11 @@ OPEN = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 SESSION = Session(DAY, OPEN, OPEN + timedelta(hours=6, minutes=30))
 NOON = OPEN + timedelta(hours=2, minutes=41)
 EOD = SESSION.close - timedelta(minutes=5)
+LATER = "SPY261218C00620000"
+EXITS = {
+    "runner": "half off at +50%, a 20% trailing stop on the rest",
+    "scalp": "target +20%, stop -15%, 45 minutes from now",
+}
 REASONS = ("target", "stop", "time", "trail", "eod")
 ENGINES = ("spy_scalper", "orchestrator", "institutional_scalper", "momentum", "leaps")
 TICKERS = ("SPY", "QQQ", "IWM", "NVDA", "TSLA")
@@ -37,6 +42,7 @@ def day(now: datetime = NOON, **changes: object) -> Facts:
         "equity": Decimal("25269.46"),
         "day_pnl": Decimal("269.46"),
         "limits": {"all": "$1,500 a trade, $6,000 a day, 5 at once, loss $600 a day"},
+        "exit_kinds": EXITS,
         "last_event": "position_closed SPY261124C00600000",
         "heartbeats": {
             **{"monitor": 0.8, "eod": 22.0, "scan": 11.2, "pipeline": 312.0, "journal": 1.2, "telegram": 4.0},
@@ -74,6 +80,29 @@ def holding(count: int = 3) -> tuple[PositionFacts, ...]:
             )
         )
     return tuple(made)
+
+
+def by_hand(**changes: object) -> PositionFacts:
+    """A call for later that somebody bought at the broker, and that no rule sells."""
+    bought = position(
+        LATER,
+        position_id="hand",
+        engine="adopted",
+        origin="foreign_later",
+        qty=2,
+        entry_price=Decimal("14.00"),
+        bid=Decimal("14.35"),
+        ask=Decimal("14.65"),
+        mid=Decimal("14.50"),
+        unrealised=Decimal(100),
+        target_price=None,
+        stop_price=None,
+        time_exit_at=None,
+        day_end_at=None,
+        opened_at=OPEN,
+        needs_exits=True,
+    )
+    return replace(bought, **changes)  # type: ignore[arg-type]
 
 
 def minutes(symbol: str, until: datetime = NOON) -> tuple[Bar, ...]:

@@ -12,7 +12,9 @@ import pytest
 
 from tests.browser import books
 from tests.browser.site import TOKEN, Site, Window, window
-from wsb_snake.owner.commands import CommandError, Verb
+from wsb_snake.core.health import Unmanaged
+from wsb_snake.owner.commands import CommandError, Commands, Verb
+from wsb_snake.trading.reconciler import COVERS, LACKING, SHARES, SHORT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -180,7 +182,7 @@ def test_without_a_token_there_are_no_controls(browser: "Browser", serve: Serve)
     with window(browser, loaded(serve)) as seen:
         seen.open()
         assert seen.page.locator("#controls").is_hidden()
-        assert seen.page.locator("#verbs button, .pos button").count() == 0
+        assert seen.page.locator("#verbs button, #verbs select, .pos button").count() == 0
 
 
 def test_a_sale_takes_the_token_and_two_steps(browser: "Browser", serve: Serve) -> None:
@@ -217,16 +219,112 @@ def test_what_sells_nothing_is_asked_twice_as_well(browser: "Browser", serve: Se
     with window(browser, site) as seen:
         seen.open()
         seen.page.fill("#token", TOKEN)
-        seen.page.click("text=Pause entries")
+        seen.page.click("text=Halt entries")
         seen.page.wait_for_selector("#confirm[open]")
         assert site.desk.asked == []
         seen.page.click("#confirm-yes")
         seen.wait("document.querySelector('#said').textContent === 'halt done'")
         assert site.desk.asked == [(Verb.HALT, None)]
         site.desk.refusal = CommandError("the calendar still disagrees")
-        seen.page.click("#verbs >> text=Resume")
+        seen.page.click("#verbs button >> text=Resume")
         seen.page.click("#confirm-yes")
         seen.wait("document.querySelector('#said').textContent === 'the calendar still disagrees'")
+
+
+@pytest.mark.parametrize(
+    ("choice", "says", "asked"),
+    [("", "until you resume", None), ("30", "for 30 minutes; then they go on by themselves", "30")],
+)
+def test_a_pause_lasts_as_long_as_chosen(
+    browser: "Browser", serve: Serve, choice: str, says: str, asked: str | None
+) -> None:
+    site = loaded(serve, token=TOKEN)
+    with window(browser, site) as seen:
+        seen.open()
+        seen.page.fill("#token", TOKEN)
+        seen.page.select_option("#pause-for", choice)
+        seen.page.click(".pausing button")
+        seen.page.wait_for_selector("#confirm[open]")
+        assert f"No new entries {says}" in seen.text("#confirm-text")
+        assert site.desk.asked == []
+        seen.page.click("#confirm-yes")
+        seen.wait("document.querySelector('#said').textContent === 'pause done'")
+        assert site.desk.asked == [(Verb.PAUSE, asked)]
+
+
+def test_every_choice_of_a_pause_is_taken(browser: "Browser", serve: Serve) -> None:
+    site = loaded(serve, token=TOKEN)
+    with window(browser, site) as seen:
+        seen.open()
+        choices = seen.page.eval_on_selector_all("#pause-for option", "all => all.map(each => each.value)")
+    taken = Commands(site.desk, lambda: site.facts)
+    assert len(choices) > 2
+    assert [taken.checked(Verb.PAUSE, each or None) or "" for each in choices] == choices
+
+
+def test_what_no_rule_sells_is_said_and_adopted_in_two_steps(browser: "Browser", serve: Serve) -> None:
+    site = serve(facts=books.day(positions=(*books.holding(1), books.by_hand())), token=TOKEN)
+    with window(browser, site) as seen:
+        seen.open()
+        row = f".pos[title='{books.LATER}']"
+        assert "No rule sells this before the day it expires" in seen.text(row)
+        assert seen.page.locator("text=Adopt as").count() == 2, "only what has no exits is adopted"
+        seen.page.fill("#token", TOKEN)
+        for kind in books.EXITS:
+            assert books.EXITS[kind] in seen.text(row)
+            seen.page.click(f"{row} >> text=Adopt as {kind}")
+            seen.page.wait_for_selector("#confirm[open]")
+            assert f"sell {books.LATER} {kind} ({books.EXITS[kind]})" in seen.text("#confirm-text")
+            seen.page.click("#confirm-no")
+        assert site.desk.asked == []
+        seen.page.click(f"{row} >> text=Adopt as scalp")
+        seen.page.wait_for_selector("#confirm[open]")
+        seen.page.click("#confirm-yes")
+        seen.wait("document.querySelector('#said').textContent === 'adopt done'")
+        assert site.desk.asked == [(Verb.ADOPT, f"{books.LATER} scalp")]
+        site.desk.refusal = CommandError("it is gone")
+        seen.page.set_viewport_size({"width": 390, "height": 400})
+        seen.page.click(f"{row} >> text=Adopt as runner")
+        seen.page.click("#confirm-yes")
+        seen.wait("document.querySelector('#said').textContent === 'it is gone'")
+        seen.wait("document.querySelector('#said').getBoundingClientRect().bottom <= innerHeight")
+        site.facts = books.day(positions=(*books.holding(1), books.by_hand(needs_exits=False)))
+        seen.wait("![...document.querySelectorAll('.pos button')].some(b => /Adopt/.test(b.textContent))")
+        assert "No rule sells" not in seen.text("#position-list")
+
+
+def test_its_buttons_stay_while_prices_move(browser: "Browser", serve: Serve) -> None:
+    site = serve(facts=books.day(positions=(books.by_hand(),)), token=TOKEN)
+    with window(browser, site) as seen:
+        seen.open()
+        seen.page.focus(".strip button")
+        site.facts = books.day(positions=(books.by_hand(bid=Decimal("14.10"), unrealised=Decimal("75.5")),))
+        seen.wait("document.querySelector('.pnl').textContent === '+$75.50'")
+        assert seen.page.evaluate("document.activeElement.textContent") == "Adopt as runner"
+
+
+def test_without_a_token_what_no_rule_sells_is_said_all_the_same(browser: "Browser", serve: Serve) -> None:
+    today = books.by_hand(symbol="SPY261124C00600000", position_id="today")
+    with window(browser, serve(facts=books.day(positions=(books.by_hand(), today)))) as seen:
+        seen.open()
+        assert "before the day it expires" in seen.text(f".pos[title='{books.LATER}']")
+        assert "No rule but the end of the day sells this" in seen.text(f".pos[title='{today.symbol}']")
+        assert seen.page.locator(".pos button").count() == 0
+
+
+def test_what_nobody_looks_after_is_shown(browser: "Browser", serve: Serve) -> None:
+    site = loaded(serve)
+    with window(browser, site) as seen:
+        seen.open()
+        assert seen.page.locator("#unmanaged").is_hidden()
+        whys = (SHARES, LACKING, SHORT, COVERS)
+        site.facts = books.day(unmanaged=tuple(Unmanaged(books.LATER, Decimal(-3), why) for why in whys))
+        seen.page.wait_for_selector("#unmanaged")
+        lines = seen.page.locator("#unmanaged-list .strip").all_inner_texts()
+        assert [line.startswith("−3 × SPY 620 call 18 Dec") for line in lines] == [True] * 4
+        assert not any(line.endswith(why) for line, why in zip(lines, whys, strict=True)), (
+            "each has its advice"
+        )
 
 
 def test_a_question_that_is_not_answered_in_30_s_does_nothing(browser: "Browser", serve: Serve) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser import books
 from tests.browser.site import TOKEN, Site, window
+from wsb_snake.core.health import Unmanaged
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -47,6 +48,27 @@ STATES: dict[str, dict[str, Any]] = {
             chat_up=False,
             broker_age_s=41.0,
             warnings=("the option feed is indicative: quotes are not the market's own",),
+        ),
+        "trades": 30,
+        "curve": books.curve(),
+        "bars": books.minutes,
+        "token": TOKEN,
+    },
+    "foreign": {
+        "facts": books.day(
+            positions=(*books.holding(2), books.by_hand()),
+            broker_positions=4,
+            all_positions_monitored=False,
+            trading_paused=True,
+            pause_reasons=(
+                ("manual", "paused by the owner until 2026-11-24 12:41 ET"),
+                ("reconcile", "shares and a short option at the broker"),
+            ),
+            unmanaged=(
+                Unmanaged("AAPL", Decimal(100), "shares"),
+                Unmanaged("QQQ261218C00640000", Decimal(3), "not in the book yet"),
+                Unmanaged("SPY261218C00640000", Decimal(-1), "short option"),
+            ),
         ),
         "trades": 30,
         "curve": books.curve(),

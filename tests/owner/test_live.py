@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.owner.sample import CALL, NOW, facts, position
+from wsb_snake.core.health import Unmanaged
 from wsb_snake.owner.live import Control, banner, eod_json, eod_state, label, live_json, signs
 
 TODAY = "2026-11-23T15:55:00"
@@ -107,6 +108,22 @@ def test_controls_are_those_that_are_offered() -> None:
     assert live_json(facts(), ())["controls"] == []
     told = live_json(facts(), (Control("close", True),))["controls"]
     assert told == [{"verb": "close", "confirmed": True}]
+
+
+def test_what_nobody_manages_has_its_label_and_what_adopting_gives_its_words() -> None:
+    held = facts(
+        unmanaged=(
+            Unmanaged("AAPL", Decimal(-100), "shares"),
+            Unmanaged(CALL, Decimal(2), "not in the book yet"),
+        ),
+        exit_kinds={"scalp": "target +20%"},
+    )
+    told = live_json(held, ())
+    assert told["unmanaged"] == [
+        {"label": "AAPL", "qty": "-100", "why": "shares"},
+        {"label": "SPY 600 call 23 Nov", "qty": "2", "why": "not in the book yet"},
+    ]
+    assert told["exit_kinds"] == {"scalp": "target +20%"}
 
 
 def test_a_label_names_a_far_year_and_leaves_what_is_no_option() -> None:

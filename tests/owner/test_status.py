@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tests.owner.sample import PUT, facts, position
+from wsb_snake.core.health import Unmanaged
 from wsb_snake.owner.status import health_json, http_code, status_json, status_text
 
 HEALTH_KEYS = [
@@ -146,3 +147,16 @@ def test_status_text_is_a_page_a_person_reads() -> None:
 def test_times_follow_eastern_summer_time() -> None:
     summer = facts(next_eod_at=datetime(2026, 7, 1, 19, 55, tzinfo=UTC))
     assert health_json(summer)["next_eod_et"] == "2026-07-01T15:55:00"
+
+
+def test_what_no_rule_looks_after_is_told() -> None:
+    held = facts(
+        positions=(position(needs_exits=True),), unmanaged=(Unmanaged("AAPL", Decimal(100), "shares"),)
+    )
+    told = status_json(held)
+    assert told["unmanaged"] == [{"symbol": "AAPL", "qty": "100", "why": "shares"}]
+    assert told["positions"][0]["needs_exits"] is True  # type: ignore[index]
+    text = status_text(held)
+    assert f"{position().symbol}: no rule sells it before the day it expires" in text
+    assert "100 AAPL at the broker, looked after by nobody here: shares" in text
+    assert "looked after by nobody" not in status_text(facts())

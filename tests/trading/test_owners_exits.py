@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.world import World, world
-from wsb_snake.owner.commands import Answer, Commands
+from wsb_snake.core.health import Unmanaged
+from wsb_snake.owner.commands import Answer, Commands, Verb
 from wsb_snake.trading.engine_plans import RUNNER_PLAN
 
 
@@ -78,3 +79,18 @@ def test_what_has_exits_is_left_as_it_is(tmp_path: Path) -> None:
         again = adopt(w, f"{SPY_LATER} scalp")
         assert (again.ok, again.text) == (False, f"adopt: {SPY_LATER} has exits already, or is gone")
         assert {p.plan for p in w.watched} == {plan, RUNNER_PLAN}
+
+
+def test_what_waits_for_exits_and_what_nobody_manages_shows_in_the_facts(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        by_hand(w, 2)
+        w.exchange.hold("SPY", 100, Decimal(600))
+        w.until(lambda: w.daemon.facts().unmanaged, 40)
+        told = w.daemon.facts()
+        assert told.unmanaged == (Unmanaged("SPY", Decimal(100), "shares"),)
+        assert [p.needs_exits for p in told.positions] == [True]
+        asks = Commands(w.daemon, w.daemon.facts).describe(Verb.ADOPT, f"{SPY_LATER} scalp")
+        answer = adopt(w, f"{SPY_LATER} scalp")
+        for exits in (asks, answer.text):
+            assert told.exit_kinds["scalp"] in exits
+        assert [p.needs_exits for p in w.daemon.facts().positions] == [False]

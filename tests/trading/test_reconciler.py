@@ -2,13 +2,26 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from tests.trading.samples import NOON, SPY, at_broker, exit_order, held, money, order, position
 from wsb_snake.core.orders import OrderStatus, PositionState, Side
 from wsb_snake.trading.book import BookView
-from wsb_snake.trading.reconciler import compare, matches, ours, same_terms, settling
+from wsb_snake.trading.reconciler import (
+    COVERS,
+    LACKING,
+    SHARES,
+    SHORT,
+    Foreign,
+    compare,
+    matches,
+    ours,
+    same_terms,
+    settling,
+    unmanaged,
+)
 
 LATER = "SPY261218C00600000"
 
@@ -142,3 +155,17 @@ def test_an_order_of_ours_that_is_over_and_still_works_is_a_ghost_and_another_of
     assert compare(BookView((), (never,)), [], [dearer], NOON).ghosts == ()
     assert compare(BookView((), (sold,)), [], [replace(same, id="b-2")], NOON).ghosts == ()
     assert compare(BookView((), (sold,)), [], [same], NOON - timedelta(seconds=2)).ghosts == ()
+
+
+def test_what_nobody_manages_is_what_is_never_traded_and_what_the_book_lacks() -> None:
+    covering, other = LATER.replace("C0060", "C0061"), LATER.replace("SPY", "IWM")
+    shown = (held("SPY", 100), held(LATER, -1), held(covering, 1), held(other, 2), held(qty=7))
+    assert unmanaged(done(60), shown, NOON) == (
+        Foreign(other, Decimal(2), LACKING),
+        Foreign("SPY", Decimal(100), SHARES),
+        Foreign(SPY, Decimal(3), LACKING),
+        Foreign(LATER, Decimal(-1), SHORT),
+        Foreign(covering, Decimal(1), COVERS),
+    )
+    assert unmanaged(done(60), (held(),), NOON) == ()
+    assert unmanaged(done(9), (held(qty=7),), NOON) == (), "the broker may lag behind our own fill"

@@ -1,7 +1,7 @@
 """What is true now, and what it amounts to: the facts behind ``/health``, and the verdict on them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +28,8 @@ class PositionFacts:
 
     Prices in dollars per share, ``unrealised`` in dollars for the whole position, times aware UTC.
     ``trail_price`` is where the bid sells it once it trails, else None. ``day_end_at`` is when the end of
-    day sells it, None while that is not today. ``monitored`` says whether its exits are being watched.
+    day sells it, None while that is not today. ``monitored`` says whether its exits are being watched,
+    ``needs_exits`` that no rule sells it until the owner adopts it.
     """
 
     position_id: str
@@ -50,6 +51,16 @@ class PositionFacts:
     day_end_at: datetime | None
     opened_at: datetime
     monitored: bool
+    needs_exits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """What the broker shows and no rule here looks after. ``qty`` is signed; ``why`` is a few words."""
+
+    symbol: str
+    qty: Decimal
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,9 @@ class Facts:
 
     eod_withdrawn_at: datetime | None = None  # when a proof of flat was last withdrawn, and by what
     eod_withdrawn_for: tuple[str, ...] = ()
+
+    unmanaged: tuple[Unmanaged, ...] = ()
+    exit_kinds: Mapping[str, str] = field(default_factory=dict)  # what adopt gives -> its exits in words
 
     @property
     def uptime_s(self) -> float:

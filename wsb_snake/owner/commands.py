@@ -94,7 +94,9 @@ class Commands:
         """What the verb with a checked ``argument`` would do, for somebody who must confirm it."""
         facts = self._read_facts()
         if verb is Verb.ADOPT:
-            return f"This lets the rules of the daemon sell {argument}; until now none does."
+            exits = facts.exit_kinds.get((argument or "").rpartition(" ")[2])
+            told = "" if exits is None else f" ({exits})"
+            return f"This lets the rules of the daemon sell {argument}{told}; until now none does."
         if verb is Verb.CANCEL:
             return "This cancels every open entry of ours and every other open option order."
         if verb is Verb.DNE:

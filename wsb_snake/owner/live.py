@@ -49,6 +49,11 @@ def live_json(facts: Facts, controls: tuple[Control, ...]) -> Json:
             {**position_json(position), **_distances(position), **_names(position, today)}
             for position in facts.positions
         ],
+        "unmanaged": [
+            {"label": label(each.symbol, today), "qty": str(each.qty), "why": each.why}
+            for each in facts.unmanaged
+        ],
+        "exit_kinds": dict(facts.exit_kinds),
         "signs": signs(facts),
         "controls": [asdict(control) for control in controls],
     }

@@ -61,6 +61,9 @@ def status_json(facts: Facts) -> Json:
         "reasons": list(verdict(facts)[1]),
         "pauses": [{"reason": reason, "detail": detail} for reason, detail in facts.pause_reasons],
         "positions": [position_json(position) for position in facts.positions],
+        "unmanaged": [
+            {"symbol": each.symbol, "qty": str(each.qty), "why": each.why} for each in facts.unmanaged
+        ],
         "equity": _maybe_text(facts.equity),
         "day_pnl": _maybe_text(facts.day_pnl),
         "clock_skew_s": None if facts.clock_skew_s is None else round(facts.clock_skew_s, 3),
@@ -180,9 +183,16 @@ def _positions(facts: Facts) -> list[str]:
     broker = "?" if facts.broker_positions is None else str(facts.broker_positions)
     watched = "all" if facts.all_positions_monitored and not broker_stale(facts) else "NOT all proven to be"
     head = f"Positions: {len(_held(facts))} here, {broker} at the broker, {watched} watched"
-    if not facts.positions:
-        return [head]
-    return [head, *_table([POSITION_HEADINGS, *map(position_row, facts.positions)])]
+    table = _table([POSITION_HEADINGS, *map(position_row, facts.positions)]) if facts.positions else []
+    adopt = [
+        f"  {p.symbol}: no rule sells it before the day it expires; adopt gives it exits"
+        for p in facts.positions
+        if p.needs_exits
+    ]
+    others = [
+        f"  {u.qty} {u.symbol} at the broker, looked after by nobody here: {u.why}" for u in facts.unmanaged
+    ]
+    return [head, *table, *adopt, *others]
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
@@ -242,6 +252,7 @@ def position_json(position: PositionFacts) -> Json:
         "day_end_et": _maybe_et(position.day_end_at),
         "opened_et": eastern_text(position.opened_at),
         "monitored": position.monitored,
+        "needs_exits": position.needs_exits,
     }
 
 

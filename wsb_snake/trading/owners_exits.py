@@ -25,7 +25,7 @@ def give_exits(desk: Desk, symbol: str, kind: str) -> int:
         change = commit.change
         for known in desk.book.view.watched():
             position = change.latest(known)
-            if position.symbol != symbol or not _without_exits(position):
+            if position.symbol != symbol or not without_exits(position):
                 continue
             bid = position.entry_price if quote is None or not quote.two_sided else quote.bid
             watch = replace(position.watch, high_bid=bid, stop_seen_at=None)
@@ -54,7 +54,8 @@ def words(settings: Settings, kind: str) -> str:
     return f"target +{plan.target or 0:.0%}, stop -{plan.stop or 0:.0%}, {minutes} minutes from now"
 
 
-def _without_exits(position: Position) -> bool:
+def without_exits(position: Position) -> bool:
+    """Whether no rule sells it until the owner gives it exits."""
     foreign = position.origin is Origin.FOREIGN_LATER and position.state is PositionState.OPEN
     return foreign and position.plan == NO_EXITS
 

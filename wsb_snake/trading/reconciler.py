@@ -19,6 +19,9 @@ from wsb_snake.trading.order_work import BROKER_LAG_S
 from wsb_snake.trading.positions import Position
 
 SHARES = "shares"
+SHORT = "short option"
+COVERS = "covers a short option"
+LACKING = "not in the book yet"
 
 SAME_TIME = timedelta(minutes=15)
 """Our time of making an order and the broker's time of getting it lie no further apart."""
@@ -99,6 +102,13 @@ def compare(
     )
 
 
+def unmanaged(view: BookView, held: tuple[BrokerPosition, ...], begun_at: datetime) -> tuple[Foreign, ...]:
+    """What the broker shows and no rule looks after: what is never traded, and what the book lacks."""
+    found = compare(view, held, (), begun_at)
+    lacking = [Foreign(more.held.symbol, Decimal(more.qty), LACKING) for more in found.surplus]
+    return tuple(sorted((*found.foreign, *lacking), key=lambda item: item.symbol))
+
+
 def settling(view: BookView, symbol: str, begun_at: datetime) -> bool:
     """Our own trading in ``symbol`` is too recent, or not over, for a reading begun then to judge."""
     lag = timedelta(seconds=BROKER_LAG_S)
@@ -120,9 +130,9 @@ def never_traded(held: tuple[BrokerPosition, ...]) -> tuple[Foreign, ...]:
         if not position.is_option:
             found.append(Foreign(position.symbol, position.qty, SHARES))
         elif position.qty < 0:
-            found.append(Foreign(position.symbol, position.qty, "short option"))
+            found.append(Foreign(position.symbol, position.qty, SHORT))
         elif any(_covers(position.symbol, short.symbol) for short in shorts):
-            found.append(Foreign(position.symbol, position.qty, "covers a short option"))
+            found.append(Foreign(position.symbol, position.qty, COVERS))
     return tuple(sorted(found, key=lambda item: item.symbol))
 
 

@@ -4,8 +4,10 @@ import { command } from "./ask.js";
 import { byId, el, say, whenChanged } from "./dom.js";
 
 const VALID_S = 30;
+const GOES_ON = "Open positions are watched and closed as usual.";
+const PAUSES = [["", "until I resume"], ["15", "15 minutes"], ["30", "30 minutes"], ["60", "1 hour"], ["120", "2 hours"], ["240", "4 hours"]];
 const ACTIONS = [
-  { verb: "halt", title: "Pause entries", text: "No new entries until you resume. Open positions are watched and closed as usual." },
+  { verb: "halt", title: "Halt entries", text: `No new entries until you resume. ${GOES_ON}` },
   { verb: "resume", title: "Resume" },
   { verb: "cancel", title: "Cancel entries" },
   { verb: "eod", title: "EOD check" },
@@ -19,15 +21,34 @@ let pending = null;
 export const showControls = whenChanged((controls) => {
   offered = new Map(controls.map((control) => [control.verb, control]));
   byId("controls").hidden = byId("to-controls").hidden = !controls.length;
-  byId("verbs").replaceChildren(...ACTIONS.filter(({ verb }) => offered.has(verb)).map((action) =>
-    el("button", { type: "button", class: action.danger ? "danger" : null, onclick: () => begin(action) }, action.title)));
+  const buttons = ACTIONS.filter(({ verb }) => offered.has(verb)).map((action) =>
+    el("button", { type: "button", class: action.danger ? "danger" : null, onclick: () => begin(action) }, action.title));
+  byId("verbs").replaceChildren(...(offered.has("pause") ? [pausing()] : []), ...buttons);
 });
 
-/** What the rows of positions may call, or null. */
-export const closer = () => (offered.has("close") ? close : null);
+/** What the rows of positions may call: each is null where it may not be asked for. */
+export const actions = () => ({
+  close: offered.has("close") ? close : null,
+  adopt: offered.has("adopt") ? adopt : null,
+});
 
 function close(symbol) {
   begin({ verb: "close", argument: symbol, title: `Sell ${symbol}`, danger: true });
+}
+
+function adopt(symbol, kind) {
+  begin({ verb: "adopt", argument: `${symbol} ${kind}`, title: `Adopt ${symbol} as ${kind}`, danger: true });
+}
+
+/** The choice of how long, and its button. */
+function pausing() {
+  const choice = el("select", { id: "pause-for" }, ...PAUSES.map(([value, text]) => el("option", { value }, text)));
+  const press = () => {
+    const ends = choice.value ? `for ${choice.selectedOptions[0].textContent}; then they go on by themselves` : "until you resume";
+    begin({ verb: "pause", argument: choice.value || undefined, title: "Pause entries", text: `No new entries ${ends}. ${GOES_ON}` });
+  };
+  return el("div", { class: "pausing" },
+    el("label", {}, "Pause entries", choice), el("button", { type: "button", onclick: press }, "Pause"));
 }
 
 /** First step: what the daemon says it would do, or what the page knows of it. */
@@ -99,6 +120,7 @@ async function attempt(work) {
 function tell(text, tone) {
   byId("said").className = tone;
   say(byId("said"), text);
+  if (tone === "bad") byId("said").scrollIntoView({ block: "nearest" }); // what was pressed may be far away
 }
 
 export function wireControls() {

@@ -3,11 +3,12 @@ import { live, read } from "./ask.js";
 import { showBanner, showLost, tick } from "./banner.js";
 import { byId } from "./dom.js";
 import { showDecisions, wireDecisions } from "./decisions.js";
-import { closer, showControls, wireControls } from "./controls.js";
+import { actions, showControls, wireControls } from "./controls.js";
 import { showLearning } from "./learning.js";
 import { showPositions } from "./positions.js";
 import { showSigns } from "./signs.js";
 import { offerTrades, showTrades, wireTrades } from "./trades.js";
+import { showUnmanaged } from "./unmanaged.js";
 
 const LIVE_MS = 2000;
 const REST_MS = 10000;
@@ -25,7 +26,8 @@ async function round() {
     answered = performance.now();
     showBanner(now);
     showControls(now.controls);
-    showPositions(now.positions, closer());
+    showPositions(now.positions, actions(), now.exit_kinds);
+    showUnmanaged(now.unmanaged);
     showSigns(now);
     document.documentElement.dataset.ready = "live";
     if (now.last_event !== event || performance.now() >= restAt) {

@@ -1,12 +1,13 @@
 // What is held: the result now, and where the price lies between stop, entry and target.
-import { byId, el, none, say } from "./dom.js";
+import { byId, el, none, say, whenChanged } from "./dom.js";
 import { dollars, price, signed, timeOf, tone, words } from "./format.js";
 
 const MANY = 12;
 const rows = new Map();
 
-/** `close(symbol)` asks to sell it; null where nothing may be asked. */
-export function showPositions(positions, close) {
+/** `can.close(symbol)` asks to sell it and `can.adopt(symbol, kind)` to give it exits; each is null where it
+ *  may not be asked. `kinds` tells in words what the exits of each kind are. */
+export function showPositions(positions, can, kinds) {
   const list = byId("position-list");
   list.className = positions.length > MANY ? "long" : "";
   const seen = new Set(positions.map((each) => each.position_id));
@@ -24,7 +25,9 @@ export function showPositions(positions, close) {
       rows.set(id, makeRow());
       list.append(rows.get(id).node);
     }
-    fill(rows.get(id), position, close);
+    fill(rows.get(id), position, can.close);
+    const { needs_exits, expires_today, symbol } = position; // what moves redraws no button
+    rows.get(id).showBare({ needs_exits, expires_today, symbol }, can.adopt !== null, kinds, can.adopt);
   }
 }
 
@@ -40,14 +43,25 @@ function makeRow() {
   part.at = el("i", { class: "at", title: "now" });
   part.track = el("div", { class: "track" }, part.reach, part.entry, part.at);
   part.do = el("div", { class: "do" });
+  part.bare = el("div", { class: "strip" });
   const node = el("article", { class: "pos" },
     el("div", {}, part.name, part.about),
     el("div", { class: "money" }, part.pnl, part.change),
     el("div", { class: "way" }, part.track, el("div", { class: "ends" }, part.low, part.high)),
     el("div", { class: "more" }, part.quote, part.until),
-    part.do,
+    part.do, part.bare,
   );
-  return { node, part };
+  return { node, part, showBare: whenChanged((...shown) => fillBare(part.bare, ...shown)) };
+}
+
+/** What no rule sells is said, with the ways to change that. */
+function fillBare(bare, { needs_exits: needed, expires_today: today, symbol }, may, kinds, adopt) {
+  bare.hidden = !needed;
+  const ways = Object.entries(may ? kinds : {}).map(([kind, exits]) => el("div", {},
+    el("button", { class: "small", type: "button", onclick: () => adopt(symbol, kind) }, `Adopt as ${kind}`),
+    el("span", {}, exits)));
+  const sells = today ? "No rule but the end of the day sells this." : "No rule sells this before the day it expires.";
+  bare.replaceChildren(...(needed ? [el("p", {}, sells), ...ways] : []));
 }
 
 function fill({ node, part }, position, close) {
@@ -71,7 +85,7 @@ function fill({ node, part }, position, close) {
   say(part.high, level("target", position.target_price, position.to_target_pct));
   say(part.quote, `${price(position.bid)} / ${price(position.ask)}, paid ${price(position.entry_price)}`);
   const until = position.time_exit_et ? `out by ${timeOf(position.time_exit_et)}` : "no time limit";
-  const rules = open && !trails ? ", no fixed stop or target" : "";
+  const rules = open && !trails && !position.needs_exits ? ", no fixed stop or target" : "";
   say(part.until, `since ${timeOf(position.opened_et)}, ${until}${rules}`);
   if (close !== null && !part.do.firstChild) {
     part.do.append(el("button", { class: "small danger", type: "button", onclick: () => close(position.symbol) }, "Close"));
