@@ -12,6 +12,7 @@ import pytest
 
 from tests.browser import books
 from tests.browser.site import TOKEN, Site, Window, window
+from tests.source_rules import ROOT
 from wsb_snake.core.health import Unmanaged
 from wsb_snake.owner.commands import CommandError, Commands, Verb
 from wsb_snake.trading.reconciler import COVERS, LACKING, SHARES, SHORT
@@ -260,6 +261,17 @@ def test_every_choice_of_a_pause_is_taken(browser: "Browser", serve: Serve) -> N
     taken = Commands(site.desk, lambda: site.facts)
     assert len(choices) > 2
     assert [taken.checked(Verb.PAUSE, each or None) or "" for each in choices] == choices
+
+
+def test_every_button_is_in_the_handbook(browser: "Browser", serve: Serve) -> None:
+    site = serve(facts=books.day(positions=(*books.holding(1), books.by_hand())), token=TOKEN)
+    with window(browser, site) as seen:
+        seen.open()
+        buttons = set(seen.page.locator("#verbs button, .pos button").all_inner_texts())
+    handbook = (ROOT / "docs/SYSTEM_OPERATOR_HANDBOOK.md").read_text()
+    section = handbook.split("### On the page", 1)[1].split("###", 1)[0]
+    listed = {name for row in re.findall(r"^\| ([A-Z].*?) \|", section, re.M) for name in row.split(", ")}
+    assert listed - {"on a position"} == buttons
 
 
 def test_what_no_rule_sells_is_said_and_adopted_in_two_steps(browser: "Browser", serve: Serve) -> None:
