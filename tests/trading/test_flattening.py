@@ -226,8 +226,10 @@ def test_what_was_asked_of_a_broker_that_cannot_be_read_grows_old(
     w = World(tmp_path, "10:00")
     w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
     w.start(agree=False)
+    w.broker.always["positions"] = Unavailable("HTTP 503")
     daemon_owner.do(alpaca_executor, "flatten", "all")
     w.run(minutes * 60 + 1)
+    w.broker.always.clear()
     late = minutes > 12 * 60
     assert len(w.desk.flatten.unread) == 1 - late
     assert dropped(w) == late
@@ -237,6 +239,35 @@ def test_what_was_asked_of_a_broker_that_cannot_be_read_grows_old(
     assert w.desk.flatten.unread == {}
     assert [event["what"] for event in w.events("error") if event["what"] in {LATE, DROPPED[0]}] == words
     w.check()
+
+
+def test_positions_that_were_read_in_time_are_sold_though_the_books_agree_only_long_after(
+    tmp_path: Path,
+) -> None:
+    w = World(tmp_path)
+    buy_elsewhere(w, SPY_LATER, 1)
+    w.start(agree=False)
+    w.broker.always["orders_since"] = Unavailable("HTTP 503")
+    w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+    w.run(60)
+    buy_elsewhere(w, SPY_PUT, 1)  # what comes later was not asked for
+    w.run(600)
+    with pytest.raises(Unavailable):
+        w.agree()
+    w.broker.always.clear()
+    w.agree()
+    w.until(lambda: not w.held(SPY_LATER), 60)
+    w.run(60)
+    assert w.desk.flatten.unread == {}
+    assert w.held(SPY_PUT) == 1
+    assert late_words(w) == []
+    w.check()
+    w.crash()
+
+
+def late_words(w: World) -> list[str]:
+    """What the owner was told of contracts that a flatten saw too late."""
+    return [event["detail"] for event in w.events("error") if event["what"] == LATE]
 
 
 def test_after_a_long_outage_it_sells_what_the_book_had_and_no_later_purchase(tmp_path: Path) -> None:
@@ -256,7 +287,7 @@ def test_after_a_long_outage_it_sells_what_the_book_had_and_no_later_purchase(tm
     w.run(60)
     assert w.position(ours.position_id).exit_reason is ExitReason.FLATTEN
     assert w.held(SPY_LATER) == 2
-    (text,) = [event["detail"] for event in w.events("error") if event["what"] == LATE]
+    (text,) = late_words(w)
     assert text.startswith(f"{SPY_LATER}: ")
     w.check()
     w.crash()

@@ -59,7 +59,7 @@ class Flattening:
             self._save()
         for expiry, asked in self._memory.unread.copy().items():
             self._close(expiry, asked)
-            if ready:
+            if ready or self._desk.loaded:  # the book has what the last process held
                 self._read_since(expiry, asked)
         for position in self._desk.book.view.watched():
             wanted = self._memory.when_filled.get(position.position_id)
