@@ -158,7 +158,7 @@ HARDEST = frozenset(
         (K.CUTOFF_OPENING, InFlight.EXIT_PARTIAL),
         (K.NULL_DATA, InFlight.EXIT_PARTIAL),
         *((K.MALFORMED_FRAME, s) for s in (InFlight.IDLE, InFlight.EXIT_CLAIMED, InFlight.PROOF)),
-        *((K.UNKNOWN_WORD, s) for s in (InFlight.EXIT_CLAIMED, InFlight.EXIT_PARTIAL, InFlight.PROOF)),
+        *((K.UNKNOWN_WORD, s) for s in (InFlight.EXIT_CLAIMED, InFlight.EXIT_PARTIAL)),
     }
 )
 """and those that do hardly ever."""
@@ -184,6 +184,8 @@ OPENERS: MappingProxyType[InFlight, tuple[tuple[K, InFlight | None, str], ...]] 
     }
 )
 """What brings about a stage that is rare by itself: armed beside a fault or crash that waits for it."""
+AN_ORDER_TO_TELL_OF = (K.FOREIGN_ORDER, InFlight.PROOF, "")
+"""By then ours are over, so nothing that the broker tells holds a word that could become unknown."""
 
 BARE_FROM, BARE_UNTIL = timedelta(minutes=60), timedelta(minutes=42)
 """Before the close: when a contract loses its bids, so that the end of day has something left to do."""
@@ -225,8 +227,8 @@ def plan_faults(
     random.Random(profile).shuffle(pairs)  # so that one day gets many kinds
     chosen = _round_robin(pairs, number, AIMED)
     if wire:
-        # in the proof all are ready at once: what strikes seldom comes first, or it is left over
-        chosen += sorted(_weighted(allowed & BYTES), key=_times, reverse=True)
+        # in the proof all are ready at once, and only an answer with a word in it can have that spoilt
+        chosen += sorted(_weighted(allowed & BYTES), key=lambda pair: pair[0] is not K.UNKNOWN_WORD)
     armed: list[Armed] = []
     for kind, state in chosen:
         armed += _with_openers(kind, state, _aimed_from(state, session, luck), session, luck)
@@ -278,8 +280,11 @@ def _with_openers(
     opens_at = not_before
     if state is InFlight.PROOF:
         opens_at = session.close - BARE_UNTIL - luck.random() * (BARE_FROM - BARE_UNTIL)
+    openers = OPENERS.get(state, ())
+    if (kind, state) == (K.UNKNOWN_WORD, InFlight.PROOF):
+        openers += (AN_ORDER_TO_TELL_OF,)
     aimed = Armed(kind, state, not_before, _call_for(kind, state, luck))
-    return [aimed, *(Armed(opener, at, opens_at, call) for opener, at, call in OPENERS.get(state, ()))]
+    return [aimed, *(Armed(opener, at, opens_at, call) for opener, at, call in openers)]
 
 
 def _one_bare(armed: list[Armed]) -> list[Armed]:
