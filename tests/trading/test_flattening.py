@@ -265,6 +265,32 @@ def test_positions_that_were_read_in_time_are_sold_though_the_books_agree_only_l
     w.crash()
 
 
+@pytest.mark.parametrize("bought_since", [0, 2])
+def test_what_it_has_just_sold_is_not_told_as_left_though_the_broker_still_shows_it(
+    tmp_path: Path, bought_since: int
+) -> None:
+    """What is held beside it in the same contract is."""
+    with world(tmp_path) as w:
+        ours = w.open(plan=NO_EXITS)
+        w.run(20)
+        for call in ("positions", "open_orders", "submit", "account", "order_by_client_id"):
+            w.broker.always[call] = Unavailable("HTTP 503")
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(660)
+        if bought_since:
+            buy_elsewhere(w, SPY_CALL, bought_since)
+        w.broker.always.clear()
+        w.broker.shown["positions"] = w.do(w.broker.positions)
+        w.until(lambda: w.held() == bought_since, 60)
+        w.run(5)
+        w.broker.shown.clear()
+        w.run(60)
+        assert w.position(ours.position_id).exit_reason is ExitReason.FLATTEN
+        assert w.held() == bought_since
+        assert [text.split(":")[0] for text in late_words(w)] == [SPY_CALL] * (bought_since > 0)
+        assert w.desk.flatten.unread == {}
+
+
 def late_words(w: World) -> list[str]:
     """What the owner was told of contracts that a flatten saw too late."""
     return [event["detail"] for event in w.events("error") if event["what"] == LATE]

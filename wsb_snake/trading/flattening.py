@@ -16,7 +16,7 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import Reading
 from wsb_snake.trading.flat_proof import FlatProof, in_scope, look
 from wsb_snake.trading.flatten_memory import Asked
-from wsb_snake.trading.reconciler import never_traded
+from wsb_snake.trading.reconciler import never_traded, settling
 
 DROPPED = (
     "a flatten of an earlier day was not finished and is dropped",
@@ -37,6 +37,7 @@ class Flattening:
         self._desk = desk
         self._memory = desk.flatten
         self._proof: FlatProof | None = None
+        self._told: dict[Asked, frozenset[str]] = {}  # the contracts that each saw too late
         self._began = desk.now()
 
     def ask(self, reason: ExitReason, expiry: date | None) -> int:
@@ -98,12 +99,12 @@ class Flattening:
             left &= asked.left
         if self._memory.unread.get(expiry) is not asked:  # it was asked again just now, or dropped
             return
-        if late and left:
-            self._desk.alert(
-                LATE,
-                f"{', '.join(sorted(left))}: the broker was not read within 10 minutes of the request, and "
-                "they may have been bought since. Flatten again if they shall be sold",
-            )
+        if late:
+            view = self._desk.book.view
+            unsure = {symbol for symbol in left if settling(view, symbol, reading.begun_at)}
+            self._tell_late(asked, left - unsure)
+            if unsure:  # what is left there shows once our own sale is over
+                return
             left = frozenset()
         if left == asked.left:
             return
@@ -112,6 +113,17 @@ class Flattening:
         else:
             self._memory.unread.pop(expiry, None)
         self._save()
+
+    def _tell_late(self, asked: Asked, symbols: frozenset[str]) -> None:
+        told = self._told.get(asked, frozenset())
+        if symbols <= told:
+            return
+        self._desk.alert(
+            LATE,
+            f"{', '.join(sorted(symbols - told))}: the broker was not read within 10 minutes of the request, "
+            "and they may have been bought since. Flatten again if they shall be sold",
+        )
+        self._told[asked] = told | symbols
 
     def _at(self, asked: Asked) -> datetime:
         return asked.at or self._began
