@@ -50,7 +50,7 @@ from wsb_snake.owner.web_why import why_routes
 from wsb_snake.owner.why import explainer
 from wsb_snake.start_lane import StartLane
 from wsb_snake.trading.alpaca_executor import alpaca_executor
-from wsb_snake.vendors import Sinks, Streams, connect_broker, connect_chat, connect_market
+from wsb_snake.vendors import Sinks, Streams, connect_broker, connect_chat, connect_market, load_fallback
 from wsb_snake.watchdog import Watchdog
 
 EXIT_STOPPED, EXIT_CONFIG, EXIT_RUNNING = 0, 2, 3
@@ -61,6 +61,8 @@ LAST_WORDS_S = 5.0
 RENEW_EVERY_S = 60.0
 COUNT_EVERY_S = 15.0
 OUTBOX_LANES = ("journal", "telegram")
+LATER_LANES = (*OUTBOX_LANES, "scan", "pipeline", "day")
+"""What no exit waits for: these start when the libraries that only they use are loaded."""
 
 log = logging.getLogger(__name__)
 
@@ -149,19 +151,22 @@ class _Process:
             log.info("%s %s", name.upper(), getattr(self._settings, name))
         alpaca_executor.desk.session()  # loads the calendar's library, for which /health must not wait
         self._start.open_database()
-        memory.settle()
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGUSR1, self._halt)
-        self._serve()
-        self._start_lanes()
+        commands = Commands(self._daemon, self._daemon.facts, explainer(self._settings.db_path))
+        self._serve(commands)
+        self._start_exits()
+        load_fallback(self._settings)
+        self._start_chat(commands)
+        memory.settle()
+        self._start_others()
         self._loop()
         return self._end()
 
-    def _serve(self) -> None:
+    def _serve(self, commands: Commands) -> None:
         """The owner's side first, so that the truth can be asked for from the beginning."""
         settings, daemon = self._settings, self._daemon
-        commands = Commands(daemon, daemon.facts, explainer(settings.db_path))
         secret = settings.wsb_snake_control_token
         routes = command_routes(
             commands, None if secret is None else secret.get_secret_value(), self._lanes.clock.monotonic
@@ -189,13 +194,9 @@ class _Process:
         else:
             self._stack.callback(control.stop)
         log.info("health on http://%s:%d/health", settings.wsb_snake_http_host, web.port)
-        if self._chat is not None:
-            self._chat.start()
-            self._stack.callback(self._chat.stop)
-            around = telegram.Around(self._log_tail.last, self._stopping, self._report)
-            self._inbound = telegram.inbound(daemon, commands, self._chat, around)
 
-    def _start_lanes(self) -> None:
+    def _start_exits(self) -> None:
+        """What adopts, watches and closes; from here on nothing waits for the rest of the start."""
         daemon, lanes = self._daemon, self._lanes
         streams = Streams(
             self._settings,
@@ -204,12 +205,27 @@ class _Process:
         )
         daemon.quote_feed = streams.quotes
         for spec in self._specs:
-            lanes.spawn(spec.name, partial(self._run_lane, spec))
+            if spec.name not in LATER_LANES:
+                lanes.spawn(spec.name, partial(self._run_lane, spec))
         alpaca_executor.start()
         streams.start()
         self._stack.callback(streams.stop)
         self._streams = streams
         lanes.spawn("start", self._start.run)
+
+    def _start_chat(self, commands: Commands) -> None:
+        """Load the chat's library; nobody has been sent anything yet."""
+        if self._chat is not None:
+            self._chat.start()
+            self._stack.callback(self._chat.stop)
+            around = telegram.Around(self._log_tail.last, self._stopping, self._report)
+            self._inbound = telegram.inbound(self._daemon, commands, self._chat, around)
+
+    def _start_others(self) -> None:
+        daemon, lanes = self._daemon, self._lanes
+        for spec in self._specs:
+            if spec.name in LATER_LANES:
+                lanes.spawn(spec.name, partial(self._run_lane, spec))
         lanes.spawn("day-curve", self._keep_curve)
         lanes.spawn("metrics", self._keep_metrics)
         if self._inbound is not None:

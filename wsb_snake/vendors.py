@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from wsb_snake.collectors.alpaca_data import AlpacaData, OptionQuoteStream
 from wsb_snake.collectors.market_data import MarketData
+from wsb_snake.collectors.polygon_data import PolygonData, load_library
 from wsb_snake.config import Settings
 from wsb_snake.core.lanes import Lanes
 from wsb_snake.core.transport import Handler, Policy, Transport
@@ -45,8 +46,6 @@ def connect_market(settings: Settings, lanes: Lanes, handler: Handler | None = N
     )
     polygon = None
     if settings.polygon_api_key is not None:
-        from wsb_snake.collectors.polygon_data import PolygonData  # heavy, and of no use without a key
-
         polygon = PolygonData(
             settings.polygon_api_key.get_secret_value(),
             settings.polygon_base_url,
@@ -55,6 +54,15 @@ def connect_market(settings: Settings, lanes: Lanes, handler: Handler | None = N
             transport,
         )
     return MarketData(alpaca, polygon, lanes.clock)
+
+
+def load_fallback(settings: Settings) -> None:
+    """Import what the fallback of ``connect_market`` works with, no sooner than somebody may ask it.
+
+    Raises ImportError where the installation is broken.
+    """
+    if settings.polygon_api_key is not None:
+        load_library()
 
 
 def connect_chat(settings: Settings) -> TelegramChat | None:

@@ -1,44 +1,15 @@
 """Telegram as a ``Chat``: python-telegram-bot on an asyncio loop in a thread of its own."""
 
 import asyncio
-import json
-import logging
-import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup
-from telegram.error import (
-    BadRequest,
-    ChatMigrated,
-    Conflict,
-    Forbidden,
-    InvalidToken,
-    NetworkError,
-    RetryAfter,
-    TelegramError,
-)
-from telegram.request import HTTPXRequest
+from wsb_snake.notifications.chat import Button, Chat, ChatUnavailable, ChatUncertain, Delivered
 
-from wsb_snake.config import is_loopback
-from wsb_snake.notifications.chat import (
-    Button,
-    Chat,
-    ChatConflict,
-    ChatError,
-    ChatFatal,
-    ChatRefused,
-    ChatRetryAfter,
-    ChatUnavailable,
-    ChatUncertain,
-    ChatUnclear,
-    Delivered,
-)
+if TYPE_CHECKING:
+    from wsb_snake.notifications.telegram_client import TelegramClient
 
 __all__ = ["Chat", "TelegramChat"]
 
@@ -49,30 +20,6 @@ STOP_S = 2.0
 MEDIA_S = 15.0
 
 T = TypeVar("T")
-
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-_OF_THIS_TEXT = (
-    *("too long", "too_long", "text is empty", "message_empty", "non-empty"),
-    *("utf-8", "can't parse", "entities", "entity_bounds"),
-    *("message to edit", "message can't be edited", "message is not modified", "query is too old"),
-)
-"""What Telegram says with 400 of one text or message. Its other words with 400 are of the chat, of what the
-bot may do there, or unknown: most likely the next text would fare the same."""
-
-
-class _NotTelegram(NetworkError):
-    """Something on the way refused the request; Telegram has not seen it."""
-
-
-class _Request(HTTPXRequest):
-    """The library takes any 401, 403 and 404 for Telegram's word on the token and the chat."""
-
-    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        """See ``BaseRequest.do_request``."""
-        code, payload = await super().do_request(*args, **kwargs)
-        if 300 <= code < 500 and not _of_the_bot_api(payload):
-            raise _NotTelegram(f"HTTP {code} that is not of the Bot API")
-        return code, payload
 
 
 class TelegramChat:
@@ -90,46 +37,30 @@ class TelegramChat:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        _quiet_libraries()
-        self._token = token
-        self._chat_id = chat_id
         self._budget_s = connect_timeout_s + read_timeout_s + SLACK_S
-        self._updates_url = f"{base_url.rstrip('/')}/bot{token}/getUpdates"
-        self._request = _Request(
-            connect_timeout=connect_timeout_s,
-            read_timeout=read_timeout_s,
-            # a proxy from the environment serves the internet, never this machine
-            httpx_kwargs={"trust_env": not is_loopback(base_url)},
-        )
-        # a connection of its own: a poll that hangs holds up no alert
-        self._poll = _Request(
-            connect_timeout=connect_timeout_s,
-            httpx_kwargs={
-                "trust_env": not is_loopback(base_url),
-                "event_hooks": {"response": [self._note_date]},
-            },
-        )
-        self._polled_at: int | None = None  # by Telegram's clock
-        self._bot = Bot(
-            token,
-            base_url=f"{base_url.rstrip('/')}/bot",
-            request=self._request,
-            get_updates_request=self._poll,
-        )
+        self._client: TelegramClient | None = None
+
+        def connect() -> "TelegramClient":
+            from wsb_snake.notifications.telegram_client import TelegramClient  # takes some 0.2 s
+
+            return TelegramClient(token, chat_id, base_url, connect_timeout_s, read_timeout_s)
+
+        self._connect = connect
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="telegram", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; no network yet."""
+        """Load the library and start the thread; no network yet."""
+        self._client = self._connect()
         self._thread.start()
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(STOP_S)  # the loop runs
 
     def stop(self) -> None:
         """Give up what is being sent, end the thread. Takes at most a few seconds; for good."""
-        if not self._thread.is_alive():
+        if self._client is None or not self._thread.is_alive():
             self._loop.close()
             return
-        ending = asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop)
+        ending = asyncio.run_coroutine_threadsafe(self._client.shut_down(), self._loop)
         try:
             ending.result(STOP_S)
         except TimeoutError:
@@ -139,58 +70,46 @@ class TelegramChat:
 
     def check(self) -> None:
         """Ask Telegram whether it knows the bot; nothing is sent to the chat. Raises ChatError."""
-        self._call(self._bot.get_me())
+        self._call(lambda client: client.check())
 
     def send(self, text: str, silent: bool) -> None:
         """See ``Chat.send``; callable from any thread."""
-        self._call(self._send(text, silent))
+        self._call(lambda client: client.send(text, silent))
 
     def listen(self) -> None:
-        """See ``Conversation.listen``: a webhook that somebody set keeps every update to itself."""
-        self._call(self._bot.delete_webhook())
+        """See ``Conversation.listen``."""
+        self._call(lambda client: client.listen())
 
     def updates(self, offset: int, hold_s: int) -> Delivered:
-        """See ``Conversation.updates``; an answer of another form counts as none."""
-        self._polled_at = None
-        url = f"{self._updates_url}?offset={offset}&timeout={hold_s}"
-        body = self._call(self._poll.retrieve(url, read_timeout=hold_s + READ_TIMEOUT_S), hold_s + SLACK_S)
-        try:
-            told = json.loads(body)["result"]
-        except (ValueError, LookupError, TypeError, RecursionError):
-            raise ChatUnavailable("Telegram's updates cannot be read") from None
-        return Delivered(told if isinstance(told, list) else [], self._polled_at)
+        """See ``Conversation.updates``."""
+        return self._call(lambda client: client.updates(offset, hold_s), hold_s + SLACK_S)
 
     def say(self, text: str, buttons: tuple[Button, ...] = ()) -> None:
         """See ``Conversation.say``."""
-        row = [InlineKeyboardButton(button.label, callback_data=button.data) for button in buttons]
-        markup = InlineKeyboardMarkup([row]) if row else None
-        self._call(self._bot.send_message(self._chat_id, text, reply_markup=markup))
+        self._call(lambda client: client.say(text, buttons))
 
     def answer_tap(self, tap_id: str, text: str) -> None:
         """See ``Conversation.answer_tap``."""
-        self._call(self._bot.answer_callback_query(tap_id, text[:200]))
+        self._call(lambda client: client.answer_tap(tap_id, text))
 
     def rewrite(self, message_id: int, text: str) -> None:
         """See ``Conversation.rewrite``."""
-        self._call(self._bot.edit_message_text(text, self._chat_id, message_id))
+        self._call(lambda client: client.rewrite(message_id, text))
 
     def picture(self, png: bytes, caption: str) -> None:
         """See ``Conversation.picture``."""
-        self._call(
-            self._bot.send_photo(self._chat_id, png, caption=caption, disable_notification=True), MEDIA_S
-        )
+        self._call(lambda client: client.picture(png, caption), MEDIA_S)
 
     def offer(self, commands: tuple[tuple[str, str], ...]) -> None:
         """See ``Conversation.offer``."""
-        self._call(self._bot.set_my_commands(commands))
+        self._call(lambda client: client.offer(commands))
 
-    def _call(self, work: Coroutine[Any, Any, T], more_s: float = 0.0) -> T:
-        """The result of ``work`` on the loop, within the budget and ``more_s`` seconds. Raises ChatError."""
-        if not self._loop.is_running():
-            work.close()
+    def _call(self, ask: Callable[["TelegramClient"], Coroutine[Any, Any, T]], more_s: float = 0.0) -> T:
+        """What ``ask`` gives on the loop, within the budget and ``more_s`` seconds. Raises ChatError."""
+        if self._client is None or not self._loop.is_running():
             raise ChatUnavailable("the Telegram thread does not run")
         budget_s = self._budget_s + more_s
-        sending = asyncio.run_coroutine_threadsafe(work, self._loop)
+        sending = asyncio.run_coroutine_threadsafe(self._client.answer(ask(self._client)), self._loop)
         try:
             return sending.result(budget_s)
         except TimeoutError:
@@ -198,59 +117,6 @@ class TelegramChat:
             raise ChatUncertain(f"Telegram gave no answer within {budget_s:g} s") from None
         except CancelledError:
             raise ChatUncertain("given up while sending") from None
-        except TelegramError as error:
-            raise self._sorted(error) from None
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise ChatUncertain("Telegram's answer has an unknown form") from None
-
-    async def _send(self, text: str, silent: bool) -> None:
-        try:
-            await self._bot.send_message(self._chat_id, text, disable_notification=silent)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            # the status was 2xx and the body JSON: Telegram took the message, and the library stumbled
-            # over the description of it
-            logging.getLogger(__name__).warning("Telegram took a message; its answer has an unknown form")
-
-    def _sorted(self, error: TelegramError) -> ChatError:
-        """``error`` by what to do next; BadRequest must be asked for before its parent NetworkError."""
-        text = f"{type(error).__name__}: {self._clean(str(error))}"
-        if isinstance(error, RetryAfter):
-            wait = error.retry_after
-            return ChatRetryAfter(wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
-        if isinstance(error, InvalidToken):
-            return ChatFatal(f"Telegram refuses the bot token, check TELEGRAM_BOT_TOKEN ({text})")
-        if isinstance(error, Conflict):
-            return ChatConflict(f"another program or a webhook takes this bot's messages: end it ({text})")
-        if isinstance(error, BadRequest) and any(words in text.lower() for words in _OF_THIS_TEXT):
-            return ChatRefused(f"Telegram refuses this text ({text})")
-        if isinstance(error, BadRequest | Forbidden | ChatMigrated):
-            kind = ChatUnclear if isinstance(error, BadRequest) else ChatFatal
-            return kind(
-                f"Telegram refuses, check TELEGRAM_CHAT_ID and what the bot may do in that chat ({text})"
-            )
-        if isinstance(error, _NotTelegram):
-            return ChatUnavailable(f"something between here and Telegram refuses ({self._clean(str(error))})")
-        if isinstance(error.__cause__, _NEVER_LEFT):
-            return ChatUnavailable(f"Telegram cannot be reached ({type(error.__cause__).__name__})")
-        # no answer, a reset after the request had left, 5xx, no JSON
-        return ChatUncertain(f"Telegram's answer was lost or is an error ({text})")
-
-    def _clean(self, text: str) -> str:
-        return " ".join(text.replace(self._token, "***").split())[:200]
-
-    async def _note_date(self, response: httpx.Response) -> None:
-        try:
-            self._polled_at = int(parsedate_to_datetime(response.headers.get("date", "")).timestamp())
-        except (TypeError, ValueError, OverflowError):
-            self._polled_at = None
-
-    async def _shut_down(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._request.shutdown()
-        await self._poll.shutdown()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -258,19 +124,3 @@ class TelegramChat:
             self._loop.run_forever()
         finally:
             self._loop.close()
-
-
-def _of_the_bot_api(refusal: bytes) -> bool:
-    try:
-        told = json.loads(refusal)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(told, dict) and told.get("ok") is False
-
-
-def _quiet_libraries() -> None:
-    """Keep the token out of the logs: httpx and httpcore log whole URLs, PTB logs raw answers."""
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
-    os.environ.setdefault("PTB_TIMEDELTA", "true")  # retry_after as timedelta, its form of the future
