@@ -115,4 +115,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX paper_trades_by_end ON paper_trades (closed_at);
     CREATE INDEX fills_by_position ON fills (position_id);
     """,
+    """
+    CREATE INDEX events_by_time ON events (at);
+    CREATE INDEX alerts_by_time ON alerts (at);
+    CREATE INDEX signals_by_ticker ON signals (ticker, at);
+    CREATE INDEX positions_by_end ON positions (closed_at);
+    CREATE INDEX positions_by_signal ON positions (signal_id);
+    CREATE INDEX outcomes_by_signal ON outcomes (signal_id);
+    CREATE INDEX paper_trades_by_signal ON paper_trades (signal_id);
+    CREATE INDEX daily_summaries_by_time ON daily_summaries (at);
+    """,
 )

@@ -49,6 +49,9 @@ __all__ = [
     "weights",
 ]
 
+AFTER_ALL = "~"
+"""Comes after the name of every component."""
+
 
 @dataclass(frozen=True, slots=True)
 class DayRow:
@@ -242,11 +245,9 @@ def curve(conn: sqlite3.Connection, first: date, last: date) -> tuple[CurvePoint
 
 def weights(conn: sqlite3.Connection) -> tuple[Weight, ...]:
     """The newest weight of each component; none before the first lesson."""
-    query = (
-        "SELECT * FROM model_weights AS w WHERE version ="
-        " (SELECT MAX(version) FROM model_weights WHERE feature = w.feature) ORDER BY feature"
-    )
-    return tuple(
-        Weight(row["feature"], row["weight"], row["trades"], instant(row["at"]), row["why"])
-        for row in rows(conn, query)
-    )
+    query = "SELECT * FROM model_weights WHERE feature < ? ORDER BY feature DESC, version DESC LIMIT 1"
+    found: list[Weight] = []
+    while newest := rows(conn, query, (found[-1].feature if found else AFTER_ALL,)):
+        (row,) = newest
+        found.append(Weight(row["feature"], row["weight"], row["trades"], instant(row["at"]), row["why"]))
+    return tuple(reversed(found))

@@ -162,11 +162,14 @@ def save_fill(conn: sqlite3.Connection, order: Order, qty: int, price: Decimal, 
     )
 
 
+# ORDER BY +rowid: without the plus SQLite would rather walk all rows in order than search by index and sort.
+
+
 def load_positions(conn: sqlite3.Connection, since: datetime) -> list[Position]:
     """Every position that isn't over, and those closed at or after ``since``."""
     rows = conn.execute(
         "SELECT * FROM positions"
-        " WHERE state IN ('entering', 'open', 'exiting') OR closed_at >= ? ORDER BY rowid",
+        " WHERE state IN ('entering', 'open', 'exiting') OR closed_at >= ? ORDER BY +rowid",
         (instant_text(since),),
     )
     return [read_position(row) for row in rows]
@@ -176,7 +179,8 @@ def load_orders(conn: sqlite3.Connection, since: datetime) -> list[Order]:
     """Every order created at or after ``since``, and all orders of positions that aren't over."""
     rows = conn.execute(
         "SELECT * FROM orders WHERE created_at >= ? OR position_id IN"
-        " (SELECT position_id FROM positions WHERE state IN ('entering', 'open', 'exiting')) ORDER BY rowid",
+        " (SELECT position_id FROM positions WHERE state IN ('entering', 'open', 'exiting'))"
+        " ORDER BY +rowid",
         (instant_text(since),),
     )
     return [read_order(row) for row in rows]
