@@ -20,7 +20,7 @@ SLICE = 50
 
 EVERY = timedelta(hours=20)
 
-_OPEN = "SELECT position_id FROM positions WHERE state NOT IN ('closed', 'void')"
+_OPEN = "SELECT position_id FROM positions WHERE state IN ('entering', 'open', 'exiting')"
 _READ = "SELECT MIN(seq) FROM offsets"
 _HEAD = "SELECT MAX(seq) FROM events"
 
@@ -58,10 +58,11 @@ _OLD = (
     (
         "signals",
         "signal_id",
-        "SELECT signal_id FROM signals WHERE at < :before AND signal_id NOT IN"
-        " (SELECT signal_id FROM outcomes WHERE signal_id IS NOT NULL"
-        " UNION SELECT signal_id FROM positions WHERE signal_id IS NOT NULL"
-        " UNION SELECT signal_id FROM paper_trades) LIMIT :slice",
+        "SELECT signal_id FROM signals WHERE at < :before"
+        " AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.signal_id = signals.signal_id)"
+        " AND NOT EXISTS (SELECT 1 FROM positions WHERE positions.signal_id = signals.signal_id)"
+        " AND NOT EXISTS (SELECT 1 FROM paper_trades WHERE paper_trades.signal_id = signals.signal_id)"
+        " LIMIT :slice",
     ),
 )
 """Table, key, and which of its rows are old: found by a reader, so that the writer only deletes by key."""
