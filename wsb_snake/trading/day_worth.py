@@ -97,7 +97,6 @@ class DayWorth:
         """Look at the quotes of what is held. Whether something is to be saved."""
         looks: dict[str, Looks] = {}
         first_seen: dict[str, Brought] = {}
-        new = bought_today(view, day_start)
         for position in view.watched():
             seen, quote = self.looks.get(position.symbol), newest(position.symbol)
             if quote is not None and usable(quote, now) and not too_early(position, now, session_open):
@@ -105,8 +104,9 @@ class DayWorth:
             if seen is None:
                 continue
             looks[position.symbol] = seen
-            known = new(position) or position.position_id in self.brought
-            if not known and seen.before is not None and counted(position, day_start):
+            if seen.before is None or position.position_id in self.brought:
+                continue
+            if counted(position, day_start) and not bought_today(position, view, day_start):
                 first = min(seen.before.mid, seen.newest.mid)
                 made = position.realised() + position.unrealised(first)
                 first_seen[position.position_id] = Brought(made, first)

@@ -118,11 +118,12 @@ def counted(position: Position, day_start: datetime) -> bool:
     return not later or position.plan != NO_EXITS
 
 
-def bought_today(view: BookView, day_start: datetime) -> Callable[[Position], bool]:
-    """Tells what was bought since ``day_start`` from what was held before, or found at the broker: that
-    has no signal of ours, and no entry order of today."""
-    entered = {order.position_id for order in _entries_since(view, day_start)}
-    return lambda p: p.opened_at >= day_start and (not p.found or p.position_id in entered)
+def bought_today(position: Position, view: BookView, day_start: datetime) -> bool:
+    """Whether it was bought since ``day_start``: neither held before nor found at the broker. What has no
+    signal of ours was found, unless an entry order of today is its own."""
+    if position.opened_at < day_start or not position.found:
+        return position.opened_at >= day_start
+    return any(order.position_id == position.position_id for order in _entries_since(view, day_start))
 
 
 def day_pnl(
@@ -134,14 +135,13 @@ def day_pnl(
     from what ``brought`` says, open or sold, and not at all without: a sale before the day's first mid
     was made at that price, as far as the day knows.
     """
-    new = bought_today(view, day_start)
     total = Decimal(0)
     for position in view.positions:
         over = position.closed_at is not None and position.closed_at < day_start
         if over or not counted(position, day_start):
             continue
         before, mid = brought.get(position.position_id), mids.get(position.symbol)
-        if not new(position):
+        if not bought_today(position, view, day_start):
             if before is None:
                 continue
             total -= before.made
