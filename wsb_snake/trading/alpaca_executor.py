@@ -278,11 +278,12 @@ class AlpacaExecutor:
         desk = self.desk
         state = self._state
         silent: set[str] = set()
+        session = desk.session()
+        if session is None or not desk.in_session():
+            state.silent = frozenset()
+            return
         for position in desk.book.view.watched():
             seen = max(desk.quote_seen_at.get(position.symbol, position.opened_at), position.opened_at)
-            session = desk.session()
-            if session is None or not desk.in_session():
-                continue
             quiet_s = (now - max(seen, session.open, state.connected_at)).total_seconds()
             if quiet_s < NO_QUOTE_AFTER_S:
                 continue
