@@ -31,6 +31,7 @@ STATE = frozenset(
         # functions of their argument alone, with an immutable result
         "wsb_snake/core/calendar.py:_library_year",
         "wsb_snake/core/occ.py:parse",
+        "wsb_snake/sim/sessions.py:session_of",
         # declare settings, hold nothing
         *(
             f"wsb_snake/config.py:wsb_snake_max_{name}_dollars"

@@ -6,6 +6,7 @@ hold for 2022 (the first Juneteenth holiday) and later.
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from wsb_snake.core.clock import from_eastern
 
@@ -33,6 +34,7 @@ class SimSession:
         return int((self.close - self.open).total_seconds())
 
 
+@lru_cache(maxsize=8192)
 def session_of(day: date) -> SimSession | None:
     """The session of ``day``, or None when the exchange is shut all day.
 
