@@ -6,6 +6,7 @@ from wsb_snake.backtest.campaign.violation import Findings, Promise
 from wsb_snake.core.orders import ExitReason, PositionState, Purpose
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.sim.seeded_faults import SeededFaults
+from wsb_snake.trading.book import BookView
 from wsb_snake.trading.desk import Desk
 
 QUIET = timedelta(seconds=60)
@@ -35,6 +36,7 @@ class BookChecks:
         self._next = self._started_at = exchange.clock.now()
         self._entering: dict[str, datetime] = {}
         self._gone: set[str] = set()
+        self._looked_at: BookView | None = None
         self._stuck = ""
         self._told = ""  # a gap that stays is one finding
 
@@ -71,12 +73,16 @@ class BookChecks:
 
     def _found_gone(self, desk: Desk, just_traded: bool) -> None:
         """What the book closes without having sold it is not held at the exchange any more."""
-        for position in desk.book.view.positions:
+        view = desk.book.view
+        if view is self._looked_at:
+            return
+        self._looked_at = view
+        for position in view.positions:
             gone = position.state is PositionState.CLOSED and position.exit_reason in _FOUND_GONE
             if not gone or position.position_id in self._gone:
                 continue
             self._gone.add(position.position_id)
-            booked = sum(p.qty for p in desk.book.view.watched() if p.symbol == position.symbol)
+            booked = sum(p.qty for p in view.watched() if p.symbol == position.symbol)
             held = self._exchange.account.qty(position.symbol)
             text = f"{position.position_id} is closed ({position.exit_reason}), {held} {position.symbol} held"
             self._findings.check(Promise.BOOK_IS_BROKER, held <= booked or just_traded, text)

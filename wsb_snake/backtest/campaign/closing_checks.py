@@ -155,7 +155,7 @@ class ClosingChecks:
         return close - _CUTOFF[parse(symbol).underlying in _BROAD]
 
     def _decided(self, desk: Desk, now: datetime) -> None:
-        exiting = {p.position_id: p for p in desk.book.view.positions if p.state is PositionState.EXITING}
+        exiting = {p.position_id: p for p in desk.book.view.held() if p.state is PositionState.EXITING}
         for position_id in self._exits.keys() - exiting.keys():
             self._went(self._exits.pop(position_id))
         for position_id, position in exiting.items():

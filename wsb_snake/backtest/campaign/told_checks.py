@@ -11,6 +11,7 @@ from typing import Any
 
 from wsb_snake.backtest.campaign.closing_checks import SEEN_LATE
 from wsb_snake.core.events import Event, EventKind
+from wsb_snake.sim.account import Holding
 from wsb_snake.sim.exchange import Exchange
 
 TOLD_WITHIN, TOLD_EVERY = timedelta(seconds=61), timedelta(seconds=65)
@@ -34,11 +35,15 @@ class Holdings:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._known: dict[str, list[tuple[datetime, int]]] = {}
+        self._last: list[Holding] = []
 
     def look(self) -> None:
         """Note what has changed."""
         now, account = self._exchange.clock.now(), self._exchange.account
-        for symbol in {*self._known, *(holding.symbol for holding in account.holdings)}:
+        before, self._last = self._last, account.holdings
+        if self._last == before:
+            return
+        for symbol in {holding.symbol for holding in (*before, *self._last)}:
             known, qty = self._known.setdefault(symbol, []), account.qty(symbol)
             if not known or known[-1][1] != qty:
                 known.append((now, qty))
