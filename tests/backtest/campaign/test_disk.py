@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from wsb_snake.backtest.campaign.disk import Crash, Disk, copy_database
+from wsb_snake.backtest.campaign.disk import Crash, Disk, KeptReads, copy_database
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.hub import Hub
 from wsb_snake.core.lanes import Promise
-from wsb_snake.db.database import Database
 from wsb_snake.db.meta import get_meta, set_meta
 from wsb_snake.sim.fault_plan import CrashKind
 
@@ -28,7 +27,7 @@ class Process:
         self.hub = Hub(self.clock, 1)
         self.deadly: CrashKind | None = None
         self.points: list[CrashKind] = []
-        self.database = Database(folder / "wsb_snake.db", self.hub, self.disk.connection(self._at))
+        self.database = KeptReads(folder / "wsb_snake.db", self.hub, self.disk.connection(self._at))
         self.database.open()
         self.points.clear()
 
@@ -51,6 +50,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     made = Process(tmp_path / "here")
     yield made
     made.hub.close()
+    made.database.hang_up()
 
 
 def word(folder: Path) -> str | None:
@@ -59,6 +59,22 @@ def word(folder: Path) -> str | None:
         return get_meta(conn, "word")
     finally:
         conn.close()
+
+
+def test_the_kept_connection_reads_what_was_written_since_it_was_made(process: Process) -> None:
+    def read() -> tuple[str | None, sqlite3.Connection]:
+        with process.database.get_connection() as conn:
+            return get_meta(conn, "word"), conn
+
+    before, first = read()
+    process.write("kept")
+    process.run(1)
+    after, second = read()
+    assert (before, after) == (None, "kept")
+    assert first is second
+    process.database.hang_up()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        read()
 
 
 def test_a_commit_passes_its_three_points(process: Process) -> None:

@@ -5,12 +5,15 @@ It stands where SQLite's connection stands, so that the writer meets real errors
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from wsb_snake.core.clock import Clock
+from wsb_snake.core.lanes import Lanes
+from wsb_snake.db.database import Database
 from wsb_snake.db.writer import WriteConnection
 from wsb_snake.sim.fault_plan import CrashKind
 
@@ -86,6 +89,28 @@ class Disk:
             error = sqlite3.OperationalError(text)
             error.sqlite_errorcode = code
             raise error
+
+
+class KeptReads(Database):
+    """Keeps its reading connection: one that is made anew reads the whole schema before its first answer.
+
+    All lanes share a thread here, and each statement sees what is committed by then, as ever.
+    """
+
+    def __init__(self, path: Path, lanes: Lanes, connection: type[WriteConnection]) -> None:
+        super().__init__(path, lanes, connection)
+        self._kept = ExitStack()
+        self._reads: sqlite3.Connection | None = None
+
+    @contextmanager
+    def get_connection(self) -> Iterator[sqlite3.Connection]:
+        if self._reads is None:
+            self._reads = self._kept.enter_context(super().get_connection())
+        yield self._reads
+
+    def hang_up(self) -> None:
+        """The process is over."""
+        self._kept.close()
 
 
 def copy_database(source: Path, target: Path) -> None:

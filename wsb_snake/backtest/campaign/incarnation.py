@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wsb_snake.backtest.campaign.disk import Crashes, Disk
+from wsb_snake.backtest.campaign.disk import Crashes, Disk, KeptReads
 from wsb_snake.backtest.campaign.drill_chat import DrillChat
 from wsb_snake.backtest.campaign.stream_wire import StreamWire
 from wsb_snake.backtest.embedded import embedded_settings
@@ -20,7 +20,6 @@ from wsb_snake.core.lane_loop import run_lane
 from wsb_snake.core.lanes import Flag
 from wsb_snake.core.transport import Handler
 from wsb_snake.daemon import RETRY_S, Daemon, World
-from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseUnavailable
 from wsb_snake.sim.exchange import Exchange
 from wsb_snake.trading.alpaca_executor import alpaca_executor
@@ -69,7 +68,7 @@ class Incarnation:
         self.folder = folder
         self.hub = Hub(site.clock, site.seed * 1000 + number)
         self.settings = embedded_settings(site.urls, folder, **site.chosen)
-        self.database = Database(self.settings.db_path, self.hub, site.disk.connection(hooks.crashes))
+        self.database = KeptReads(self.settings.db_path, self.hub, site.disk.connection(hooks.crashes))
         luck = random.Random(f"{site.seed}:{number}:orders")
         self.broker = hooks.watched(self._broker())
         world = World(
@@ -119,6 +118,7 @@ class Incarnation:
         """Nothing of it runs any more."""
         self._site.stream.hang_up()
         self.hub.close()
+        self.database.hang_up()
 
     def _open(self) -> None:
         """As in production: on a disk that cannot be used the daemon runs without entries."""
