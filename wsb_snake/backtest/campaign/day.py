@@ -253,17 +253,17 @@ class _Day:
         return now >= self._deadly_from and self._dies_here(CrashKind.YIELD)
 
     def _dies_here(self, kind: CrashKind) -> bool:
-        at = self._clock.now()
+        at, states = self._clock.now(), self.in_flight()
         for index, armed in enumerate(self._crashes):
             if armed.not_before > at:
                 break
-            if armed.kind is not kind or armed.state not in self.in_flight():
+            if armed.kind is not kind or armed.state not in states:
                 continue
             if self._luck.random() > CRASH_CHANCE:
                 continue
             del self._crashes[index]
             self._deadly_from = self._next_crash()
-            self._report.crashes.append((kind, self.in_flight()))
+            self._report.crashes.append((kind, states))
             copy_database(self._running.folder, self._folder / str(self._number + 1))
             self._died = True
             return True
