@@ -38,7 +38,10 @@ def do(executor: AlpacaExecutor, verb: str, argument: str | None) -> str:
         claimed = executor.close_all() if argument == "all" else executor.close_all_0dte_positions()
         _read_again(executor)
         if not desk.ready:
-            return f"closing {claimed} positions; the broker has not been read yet, what it shows then too"
+            return (
+                f"closing {claimed} positions; the broker has not been read yet, what it shows then too, "
+                "unless that comes more than 10 minutes later"
+            )
         if not claimed:
             return (
                 "nothing to close, or it is being closed already; the broker is read again, "

@@ -27,7 +27,7 @@ DROPPED = (
 YOUNG = timedelta(minutes=10)
 """What a first reading shows that was begun later than this may have been bought long after the request."""
 
-LATE = "contracts that a flatten could not see in time are not sold"
+LATE = "contracts that a flatten could not see in time are not sold by it"
 
 
 class Flattening:
@@ -121,9 +121,17 @@ class Flattening:
         self._desk.alert(
             LATE,
             f"{', '.join(sorted(symbols - told))}: the broker was not read within 10 minutes of the request, "
-            "and they may have been bought since. Flatten again if they shall be sold",
+            f"and they may have been bought since. {self._all_the_same(symbols - told)}"
+            "Flatten again if they shall be sold",
         )
         self._told[asked] = told | symbols
+
+    def _all_the_same(self, symbols: frozenset[str]) -> str:
+        session = self._desk.session()
+        if session is None or self._desk.now() >= session.close:
+            return ""
+        today = any(in_scope(symbol, session.day) for symbol in symbols)
+        return "What expires today is closed at the end of day all the same. " if today else ""
 
     def _at(self, asked: Asked) -> datetime:
         return asked.at or self._began
