@@ -296,6 +296,31 @@ def test_what_it_has_just_sold_is_not_told_as_left_though_the_broker_still_shows
         assert w.desk.flatten.unread == {}
 
 
+def test_what_is_asked_anew_while_that_is_told_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        w.broker.always["positions"] = Unavailable("HTTP 503")
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(660)
+        buy_elsewhere(w, SPY_LATER, 2)
+        tell = w.desk.alert
+
+        def ask_and_tell(what: str, detail: str) -> None:
+            if what == LATE:
+                buy_elsewhere(w, SPY_PUT, 1)
+                daemon_owner.do(alpaca_executor, "flatten", "all")
+            tell(what, detail)
+
+        monkeypatch.setattr(w.desk, "alert", ask_and_tell)
+        w.broker.always.clear()
+        w.until(lambda: late_words(w), 120)
+        w.until(lambda: not w.desk.flatten.unread, 120)
+        w.run(60)
+        assert (w.held(SPY_LATER), w.held(SPY_PUT)) == (0, 0)
+        assert len(late_words(w)) == 1
+
+
 def late_words(w: World) -> list[str]:
     """What the owner was told of contracts that a flatten saw too late."""
     return [event["detail"] for event in w.events("error") if event["what"] == LATE]

@@ -105,6 +105,8 @@ class Flattening:
             self._tell_late(asked, left - unsure)
             if unsure:  # what is left there shows once our own sale is over
                 return
+            if self._memory.unread.get(expiry) is not asked:  # the alert had to wait for the book
+                return
             left = frozenset()
         if left == asked.left:
             return
