@@ -37,6 +37,28 @@ def test_an_open_position_is_taken_up_with_its_plan(tmp_path: Path) -> None:
         assert len(w.own("sell")) == 1
 
 
+@pytest.mark.parametrize("orders_can_be_read", [True, False])
+def test_what_is_held_is_looked_at_as_soon_as_it_may_be_closed(
+    tmp_path: Path, orders_can_be_read: bool
+) -> None:
+    with world(tmp_path) as w:
+        w.open()
+        w.crash()
+        w.start(agree=False)
+        w.run(2.5)  # no pass is due: they lie on a grid of 5 s, readings on whole ones
+        w.do(w.daemon.connect_account)
+        begun, before = w.clock.now(), w.daemon.monitor_at
+        assert before is not None and before < begun
+        if orders_can_be_read:
+            w.do(w.daemon.agree)
+        else:
+            w.broker.always["orders_since"] = Unavailable("HTTP 503")
+            with pytest.raises(Unavailable):
+                w.do(w.daemon.agree)
+        w.run(0.01)
+        assert w.daemon.monitor_at is not None and w.daemon.monitor_at >= begun
+
+
 def test_the_high_of_a_trail_survives(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         position = w.open()

@@ -113,6 +113,7 @@ def agree(desk: Desk, reconciler: Reconciler, account: Account) -> None:
     desk.numbers_above = 0
     desk.let_close()
     desk.ready = True
+    desk.bell.set()  # the first pass over what is held follows at once
     held = desk.book.view.watched()
     log.info("reconciled with the broker: %d positions watched", len(held))
 
@@ -151,3 +152,4 @@ def _close_only(desk: Desk) -> None:
         desk.numbers_above = used + LOST_AT_MOST
         log.warning("the broker's past orders cannot be read: closing goes on, entries stay blocked")
     desk.let_close()
+    desk.bell.set()
