@@ -56,7 +56,10 @@ def test_before_the_broker_was_read_it_is_remembered(tmp_path: Path, scope: str,
     w.exchange.hold(SPY_LATER, 1, w.exchange.quote(SPY_LATER, w.clock.now()).ask)  # type: ignore[union-attr]
     w.start(agree=False)
     w.run(3)
-    assert "has not been read yet" in daemon_owner.do(alpaca_executor, "flatten", scope)
+    answer = daemon_owner.do(alpaca_executor, "flatten", scope)
+    assert "has not been read yet" in answer and answer.endswith(
+        "unless that comes more than 10 minutes later"
+    )
     assert w.held() == 2
     w.agree()
     w.until(lambda: not w.held(), 60)
@@ -287,8 +290,35 @@ def test_what_it_has_just_sold_is_not_told_as_left_though_the_broker_still_shows
         w.run(60)
         assert w.position(ours.position_id).exit_reason is ExitReason.FLATTEN
         assert w.held() == bought_since
-        assert [text.split(":")[0] for text in late_words(w)] == [SPY_CALL] * (bought_since > 0)
+        told = late_words(w)
+        assert [text.split(":")[0] for text in told] == [SPY_CALL] * (bought_since > 0)
+        assert all("What expires today is closed at the end of day all the same. Fl" in text for text in told)
         assert w.desk.flatten.unread == {}
+
+
+def test_what_is_asked_anew_while_that_is_told_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        w.broker.always["positions"] = Unavailable("HTTP 503")
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(660)
+        buy_elsewhere(w, SPY_LATER, 2)
+        tell = w.desk.alert
+
+        def ask_and_tell(what: str, detail: str) -> None:
+            if what == LATE:
+                buy_elsewhere(w, SPY_PUT, 1)
+                daemon_owner.do(alpaca_executor, "flatten", "all")
+            tell(what, detail)
+
+        monkeypatch.setattr(w.desk, "alert", ask_and_tell)
+        w.broker.always.clear()
+        w.until(lambda: late_words(w), 120)
+        w.until(lambda: not w.desk.flatten.unread, 120)
+        w.run(60)
+        assert (w.held(SPY_LATER), w.held(SPY_PUT)) == (0, 0)
+        assert len(late_words(w)) == 1
 
 
 def late_words(w: World) -> list[str]:
@@ -314,7 +344,7 @@ def test_after_a_long_outage_it_sells_what_the_book_had_and_no_later_purchase(tm
     assert w.position(ours.position_id).exit_reason is ExitReason.FLATTEN
     assert w.held(SPY_LATER) == 2
     (text,) = late_words(w)
-    assert text.startswith(f"{SPY_LATER}: ")
+    assert text.startswith(f"{SPY_LATER}: ") and "today" not in text
     w.check()
     w.crash()
     w.crash()
