@@ -1,8 +1,9 @@
 """A database that opens after the daemon has adopted: nothing counts twice, nothing stored is forgotten."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from wsb_snake.core.signals import ExitPlan
 from wsb_snake.daemon import Daemon
 from wsb_snake.daemon_start import StartRefused
 from wsb_snake.db.database import Database
+from wsb_snake.trading import flatten_memory, store
 from wsb_snake.trading.alpaca_executor import alpaca_executor
 from wsb_snake.trading.book import BookView
 from wsb_snake.trading.broker import Unavailable, Unknown
 from wsb_snake.trading.day_worth import DayWorth
+from wsb_snake.trading.flatten_memory import Asked, FlattenMemory
+from wsb_snake.trading.flattening import LATE
 from wsb_snake.trading.late_start import continuing
-from wsb_snake.trading.positions import Watch, sold
+from wsb_snake.trading.positions import Position, Watch, sold
 from wsb_snake.trading.risk_governor import Brought, day_pnl
 
 
@@ -142,6 +146,37 @@ def test_the_breaker_is_taken_up_with_its_pause_and_heals(
         start_without_database(w, monkeypatch)
         open_late(w)
         w.until(lambda: w.paused() == set(), 60)
+
+
+def test_a_flatten_of_before_sells_what_was_held_then_though_a_pass_falls_into_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was adopted meanwhile has its age from its row only."""
+    w = World(tmp_path)
+    w.exchange.hold(SPY_LATER, 2, Decimal("2.00"))
+    w.start()
+    w.until(lambda: w.watched)
+    w.crash()
+    told = FlattenMemory()  # the process died before it had claimed anything
+    told.remember(None, Asked(ExitReason.FLATTEN, w.clock.now()), w.market.day)
+    with closing(sqlite3.connect(w.settings.db_path)) as conn, conn:
+        flatten_memory.save(conn, told.text(w.market.day))
+    start_without_database(w, monkeypatch)
+    w.run(700)
+    read = store.load_positions
+
+    def slowly(conn: sqlite3.Connection, since: datetime) -> list[Position]:
+        w.daemon.monitor_once()
+        return read(conn, since)
+
+    monkeypatch.setattr(store, "load_positions", slowly)
+    open_late(w)
+    w.until(lambda: not w.held(SPY_LATER), 60)
+    w.run(60)
+    assert w.desk.flatten.unread == {}
+    assert [event["what"] for event in w.events("error") if event["what"] == LATE] == []
+    w.check()
+    w.crash()
 
 
 def test_what_has_tripped_since_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,27 +65,18 @@ class FlattenMemory:
         )
 
     def load(self, conn: sqlite3.Connection, day: date) -> None:
-        """Take up what was asked on ``day``; what this process was asked is newer. Raises ValueError and
-        LookupError for a row that cannot be read."""
-        known = get_meta(conn, KEY)
-        told = {} if known is None else json.loads(known)
-        if told.get("day") != day.isoformat():
-            self.dropped |= bool(told.get("unread") or told.get("when_filled"))
-            return
+        """``join`` what the database holds of ``day``. Raises as ``read`` does."""
+        self.join(read(conn, day), day)
+
+    def join(self, earlier: "FlattenMemory", day: date) -> None:
+        """Take up what an earlier process was asked on ``day``; what this one was asked is newer."""
         self.forget_before(day)
         self.unread_day = day
-        for position_id, why in told["when_filled"].items():
-            self.when_filled.setdefault(position_id, ExitReason(why))
-        for expiry, why in told["unread"].items():
-            key = None if expiry == _ANY else date.fromisoformat(expiry)
-            more = told.get("asked", {}).get(expiry, {})
-            at, left = more.get("at"), more.get("left")
-            asked = Asked(
-                ExitReason(why),
-                None if at is None else datetime.fromisoformat(at),
-                None if left is None else frozenset(left),
-            )
-            self.unread.setdefault(key, asked)
+        self.dropped |= earlier.dropped
+        for position_id, why in earlier.when_filled.items():
+            self.when_filled.setdefault(position_id, why)
+        for expiry, asked in earlier.unread.items():
+            self.unread.setdefault(expiry, asked)
 
     def passed_on(self, old: Iterable[str], heir: str) -> None:
         """Contracts of the positions ``old`` are those of ``heir`` from here on."""
@@ -93,6 +84,26 @@ class FlattenMemory:
             why = self.when_filled.pop(position_id, None)
             if why is not None:
                 self.when_filled[heir] = why
+
+
+def read(conn: sqlite3.Connection, day: date) -> FlattenMemory:
+    """What was asked on ``day``. Raises ValueError and LookupError for a row that cannot be read."""
+    memory = FlattenMemory()
+    known = get_meta(conn, KEY)
+    told = {} if known is None else json.loads(known)
+    if told.get("day") != day.isoformat():
+        memory.dropped = bool(told.get("unread") or told.get("when_filled"))
+        return memory
+    memory.when_filled = {name: ExitReason(why) for name, why in told["when_filled"].items()}
+    for expiry, why in told["unread"].items():
+        more = told.get("asked", {}).get(expiry, {})
+        at, left = more.get("at"), more.get("left")
+        memory.unread[None if expiry == _ANY else date.fromisoformat(expiry)] = Asked(
+            ExitReason(why),
+            None if at is None else datetime.fromisoformat(at),
+            None if left is None else frozenset(left),
+        )
+    return memory
 
 
 def save(conn: sqlite3.Connection, text: str) -> None:

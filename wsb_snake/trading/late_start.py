@@ -19,7 +19,7 @@ from wsb_snake.core.orders import (
     OrderStatus,
     PositionState,
 )
-from wsb_snake.trading import loss_watch, store
+from wsb_snake.trading import flatten_memory, loss_watch, store
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.end_of_day import EndOfDay
 from wsb_snake.trading.positions import Position, Watch
@@ -29,8 +29,8 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     """Take up pauses, today's end, the owner's flatten and the rows of earlier processes, beside what the
     book holds."""
     desk.pauses.load(conn)
-    desk.flatten.load(conn, desk.today())
-    desk.unwanted |= desk.flatten.when_filled.keys()
+    today = desk.today()
+    flatten = flatten_memory.read(conn, today)
     if not desk.alpaca.breaker.tripped:  # what has tripped since is nearer the truth
         desk.alpaca.load(conn)
     if desk.eod is None or desk.eod.ran_at is None:
@@ -38,7 +38,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
     since = desk.day_start()
     positions = store.load_positions(conn, since)
     orders = store.load_orders(conn, since)
-    counted_from = desk.worth.load(conn, desk.today())
+    counted_from = desk.worth.load(conn, today)
     with desk.book.change() as commit:
         book, now = desk.book, commit.change.now
         heirs = {position.symbol: position.position_id for position in book.positions.values()}
@@ -57,7 +57,7 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
                 alone.add(position.position_id)
             commit.change.position(position)
         for heir, rows in continued.items():
-            desk.flatten.passed_on([row.position_id for row in rows], heir)
+            flatten.passed_on([row.position_id for row in rows], heir)
             desk.worth.passed_on(counted_from, rows, book.positions[heir])
             if book.positions[heir].watched:
                 commit.change.position(continuing(book.positions[heir], rows))
@@ -67,6 +67,8 @@ def load(desk: Desk, conn: sqlite3.Connection) -> None:
             # what else may still be live at the broker was recovered from there
             if order.status in TERMINAL or order.position_id in alone:
                 commit.change.order(_as_sent(order))
+    desk.flatten.join(flatten, today)  # it goes by the age of what is held, which the rows have told
+    desk.unwanted |= desk.flatten.when_filled.keys()
     loss_watch.save(desk)
     desk.loaded = True
 
