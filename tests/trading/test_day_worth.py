@@ -16,6 +16,7 @@ from wsb_snake.trading import day_worth
 from wsb_snake.trading.book import BookView
 from wsb_snake.trading.day_worth import DayWorth
 from wsb_snake.trading.positions import Position, sold
+from wsb_snake.trading.risk_governor import Brought
 
 START = OPEN - timedelta(hours=9)
 RUNNER = position(
@@ -219,3 +220,16 @@ def test_a_database_that_opens_late_takes_nothing_back_of_what_is_known() -> Non
     assert now.brought.keys() == {"runner", "leaps"}
     reloaded(known(RUNNER, "9.00").text(), worth=now)
     assert now.brought["runner"].mid == money("1.00")
+
+
+def test_what_is_sold_counts_by_the_newest_picture_the_day_and_what_was_brought() -> None:
+    worth, start = begun(), START
+    mine = position(position_id="mine", opened_at=OPEN, qty=2, bought_qty=2, entry_price=money("1.00"))
+    gone, older = all_sold(mine, "1.50"), all_sold(RUNNER, "2.00")
+    assert worth.pnl(BookView((mine,)), start) == 0
+    view = BookView((gone, older))
+    assert worth.pnl(view, start) == 100  # of the older nothing is known
+    worth.brought = {"runner": Brought(older.realised() - 30, money("1.90"))}
+    assert worth.pnl(view, start) == 130
+    assert worth.pnl(view, start + timedelta(days=1)) == 0
+    assert worth.pnl(view, start) == 130

@@ -344,12 +344,13 @@ def test_what_was_sold_before_and_meanwhile_stays_in_the_day_s_result(watched: b
     worth.brought = {**earlier, "heir": Brought(heir.realised(), now)}
     worth.passed_on(earlier, [row], heir)
     ended = replace(row, state=PositionState.VOID, qty=0)
-    made = day_pnl(BookView((ended, heir)), {heir.symbol: now}, start, worth.brought)
+    view = BookView((ended, heir))
+    made = day_pnl((ended, heir), {heir.symbol: now}, view, start, worth.brought)
     assert made == 50 - 200
     again = DayWorth()
     again.passed_on(
         {"heir": earlier["old"]}, [replace(row, position_id="heir")], heir
     )  # a row that kept its name
-    assert day_pnl(BookView((heir,)), {heir.symbol: now}, start, again.brought) == -200
+    assert day_pnl((heir,), {heir.symbol: now}, BookView((heir,)), start, again.brought) == -200
     again.passed_on({}, [row], heir)
     assert again.brought.keys() == {"heir"}

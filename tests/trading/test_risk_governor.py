@@ -245,7 +245,7 @@ def test_the_days_result_is_realised_plus_open() -> None:
     )
     yesterday = replace(closed, position_id="y", closed_at=START - timedelta(hours=1))
     view = BookView((closed, yesterday, position()), ())
-    assert day_pnl(view, {position().symbol: money("2.25")}, START, {}) == Decimal(-100)
+    assert day_pnl(view.positions, {position().symbol: money("2.25")}, view, START, {}) == Decimal(-100)
 
 
 def test_the_daily_loss_is_the_smaller_of_the_two() -> None:

@@ -41,6 +41,20 @@ class Looks:
         return Looks(quote, now, self.newest)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sold:
+    """Dollars that the sold positions of one picture of the book have ``made``; each part of it is replaced
+    when it changes, never edited."""
+
+    view: BookView
+    day_start: datetime
+    brought: Mapping[str, Brought]
+    made: Decimal
+
+    def of(self, view: BookView, day_start: datetime, brought: Mapping[str, Brought]) -> bool:
+        return self.view is view and self.day_start == day_start and self.brought is brought
+
+
 class DayWorth:
     """One day's. Its dicts are replaced, never edited: any lane may read."""
 
@@ -48,6 +62,7 @@ class DayWorth:
         self.day: date | None = None
         self.brought: dict[str, Brought] = {}  # by position, of those that were not bought today
         self.looks: dict[str, Looks] = {}  # by contract held
+        self._sold: _Sold | None = None
 
     def load(self, conn: sqlite3.Connection, day: date) -> dict[str, Brought]:
         """Take up what an earlier process knew of ``day``, beside what is known already, and give it back;
@@ -110,13 +125,15 @@ class DayWorth:
                 first = min(seen.before.mid, seen.newest.mid)
                 made = position.realised() + position.unrealised(first)
                 first_seen[position.position_id] = Brought(made, first)
-        self.brought, self.looks = {**first_seen, **self.brought}, looks
+        self.looks = looks
+        if first_seen:
+            self.brought = {**first_seen, **self.brought}
         return bool(first_seen)
 
     def pnl(self, view: BookView, day_start: datetime) -> Decimal:
         """Realised since ``day_start`` plus open by the newest look, dollars before fees."""
         mids = {symbol: seen.newest.mid for symbol, seen in self.looks.items()}
-        return day_pnl(view, mids, day_start, self.brought)
+        return self._made(view, mids, day_start)
 
     def sure_loss(self, view: BookView, day_start: datetime) -> Decimal:
         """Dollars that the day has lost at least, whichever of the last two looks is believed."""
@@ -125,7 +142,17 @@ class DayWorth:
             for symbol, seen in self.looks.items()
             if seen.before is not None
         }
-        return -day_pnl(view, mids, day_start, self.brought)
+        return -self._made(view, mids, day_start)
+
+    def _made(self, view: BookView, mids: Mapping[str, Decimal], day_start: datetime) -> Decimal:
+        """What is sold out is worth the same at every quote: it is added up once for each picture."""
+        sold, brought = self._sold, self.brought
+        if sold is None or not sold.of(view, day_start, brought):
+            gone = (p for p in view.positions if not p.qty)
+            sold = _Sold(view, day_start, brought, day_pnl(gone, {}, view, day_start, brought))
+            self._sold = sold
+        held = (p for p in view.positions if p.qty)
+        return sold.made + day_pnl(held, mids, view, day_start, brought)
 
     def text(self) -> str:
         """For the database."""

@@ -127,16 +127,21 @@ def bought_today(position: Position, view: BookView, day_start: datetime) -> boo
 
 
 def day_pnl(
-    view: BookView, mids: Mapping[str, Decimal], day_start: datetime, brought: Mapping[str, Brought]
+    positions: Iterable[Position],
+    mids: Mapping[str, Decimal],
+    view: BookView,
+    day_start: datetime,
+    brought: Mapping[str, Brought],
 ) -> Decimal:
-    """Realised since ``day_start`` plus open, in dollars, of all that the daemon may sell.
+    """Realised since ``day_start`` plus open, in dollars, of those of ``positions``, which are of ``view``,
+    that the daemon may sell.
 
     What was bought today counts from its entry, and while it has no mid at its entry. What was not counts
     from what ``brought`` says, open or sold, and not at all without: a sale before the day's first mid
     was made at that price, as far as the day knows.
     """
     total = Decimal(0)
-    for position in view.positions:
+    for position in positions:
         over = position.closed_at is not None and position.closed_at < day_start
         if over or not counted(position, day_start):
             continue
