@@ -311,8 +311,9 @@ def sellable(desk: Desk, position: Position) -> int:
         return min(position.qty, max(0, sum(int(p.qty_available) for p in shown)))
     bought = [o for o in orders if o.side is Side.BUY and o.filled_qty]
     if caught_up >= _last_end(position, bought) and not any(o.live for o in bought):
-        # since then contracts can only have been freed or sold: as many as it shows are held at most
-        return min(most, max(0, sum(int(p.qty) for p in shown)))
+        # since then contracts can only have been freed or sold: as many as it shows are held at most;
+        # a list without any may be a slip of the broker's, and costs a refused sale
+        return min(most, max(0, sum(int(p.qty) for p in shown))) or most
     return most
 
 

@@ -206,5 +206,5 @@ def _explains_until(sale: SimOrder, mine: list[SimOrder]) -> datetime:
     until = sale.updated_at + OTHERS_LINGER
     for order in mine:
         if not order.open and order.submitted_at <= until:
-            until = max(until, order.updated_at + OTHERS_LINGER)
+            until += max(timedelta(0), order.updated_at - max(order.submitted_at, sale.updated_at))
     return until
