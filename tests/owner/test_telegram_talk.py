@@ -170,10 +170,21 @@ def test_a_wrong_clock_makes_no_command_late(day: World, ahead_s: int) -> None:
 def test_what_is_of_a_time_to_come_is_not_done_but_a_halt_is(phone: Phone, day: World) -> None:
     """Where Telegram gives no time our clock stands for it, and that may be behind."""
     assert "the clock here is behind" in phone.type("/pause 5", late_s=-6)
-    assert "the clock here is behind" in phone.type("/flatten all", late_s=-3600)
-    assert day.paused() == set() and day.exits == []
+    assert "/halt works, and so does what waits" in phone.type("/resume", late_s=-3600)
+    assert day.paused() == set()
     assert "halted" in phone.type("/halt", late_s=-3600)
     assert "resumed" in phone.type("/resume", late_s=-5)
+
+
+@pytest.mark.parametrize("ahead_s", [6, 3600])
+def test_what_waits_for_a_tap_is_asked_also_when_it_is_of_a_time_to_come(
+    phone: Phone, day: World, ahead_s: int
+) -> None:
+    day.open()
+    phone.type("/flatten all", late_s=-ahead_s)
+    assert day.exits == []
+    phone.tap(phone.buttons()["Do it"])
+    day.until(lambda: not day.held(), 60)
 
 
 def test_what_queued_up_is_not_done_and_is_told(phone: Phone, day: World) -> None:

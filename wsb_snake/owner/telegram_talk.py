@@ -131,13 +131,13 @@ class Talk:
             self._say(self._parts.reading.answer(asked.command.name, asked.argument))
         elif age_s > LATE_S and asked.command.verb not in {Verb.HALT, Verb.WHY}:
             self._say(f"/{asked.word} came late and was not done. Send it again if it still matters.")
+        elif asked.command.confirmed:  # also of a time to come: its question dies in 30 s
+            self._ask(asked.command.verb, asked)
         elif age_s < -AHEAD_S and asked.command.verb not in {Verb.HALT, Verb.WHY}:
             self._say(
                 f"/{asked.word} was not done: the clock here is behind, so nobody knows how old it is. "
-                "Set the clock of the machine; /halt works."
+                "Set the clock of the machine; /halt works, and so does what waits for your tap."
             )
-        elif asked.command.confirmed:
-            self._ask(asked.command.verb, asked)
         else:
             log.info("asked for in the chat: %s %s", asked.command.verb, asked.argument or "")
             self._say(self._parts.commands.run(asked.command.verb, asked.argument).text)
