@@ -309,6 +309,43 @@ def test_a_refusal_that_may_be_the_chat_s_costs_the_text_once_another_text_goes(
     assert (outbox.state(), outbox.trouble()) == (OutboxState.UP, "")
 
 
+@pytest.mark.parametrize(
+    ("trouble", "after_s"),
+    [
+        (None, 0.0),
+        (ChatRetryAfter(7), 7.0),
+        (ChatUnavailable("x"), module.BACK_OFF_S[0]),
+        (ChatUncertain("x"), module.BACK_OFF_S[0]),
+    ],
+)
+def test_the_text_of_our_own_keeps_the_pace_and_counts_only_once_it_is_judged(
+    database: Database,
+    outbox: Outbox,
+    chat: ScriptedChat,
+    clock: VirtualClock,
+    trouble: ChatError | None,
+    after_s: float,
+) -> None:
+    happen(database, "a", "b")
+    chat.plan.extend([WHICH] * 3)
+    for _ in range(2):
+        assert outbox.step() == module.FATAL_AGAIN_S
+        clock.advance_to(clock.monotonic() + module.FATAL_AGAIN_S)
+    assert outbox.step() == module.GAP_S
+    assert (chat.taken, states(database)) == ([], ["pending", "pending"])
+    clock.advance_to(clock.monotonic() + module.GAP_S)
+    if trouble is not None:
+        chat.plan.append(trouble)
+        assert outbox.step() == after_s
+        assert (chat.taken, states(database)) == ([], ["pending", "pending"])
+        clock.advance_to(clock.monotonic() + after_s)
+    assert outbox.step() == module.GAP_S
+    assert states(database) == ["failed", "pending"]
+    assert [text[:8] for text in chat.taken] == ["Alert 1 "]
+    assert drain(outbox, clock) >= module.GAP_S
+    assert states(database) == ["failed", "sent"]
+
+
 @pytest.mark.parametrize("between", [ChatUnavailable("x"), ChatFatal("x")])
 def test_a_chat_that_refuses_every_text_loses_none(
     database: Database, outbox: Outbox, chat: ScriptedChat, clock: VirtualClock, between: ChatError

@@ -102,7 +102,8 @@ class _Letter:
     doubt: bool  # the present part may have been delivered
     part: int = 0
     mark: Promise[None] | None = None  # of the attempt that is about to be made
-    unclear: int = 0  # refusals in a row that may be of its text or of the chat
+    unclear: int = 0  # refusals in a row that may be of its text or of the chat,
+    refusal: str = ""  # and the last of them
 
     def text(self, now: datetime) -> str:
         late_s = (now - self.at).total_seconds()
@@ -150,7 +151,10 @@ class Outbox:
         wait = self._wait_s()
         if wait > 0:
             return wait
-        self._send(self._chat, letter)
+        if letter.unclear < UNCLEAR_MOST:
+            self._send(self._chat, letter)
+        else:
+            self._probe(self._chat, letter)
         if not self._waiting:
             return None
         return max(0.0, self._wait_s())
@@ -240,8 +244,10 @@ class Outbox:
             log.error("alert %d failed: %s", letter.number, error)
             self._finish(letter, "failed")
         except ChatUnclear as error:
-            letter.unclear = unclear + 1
-            self._unclear(chat, letter, str(error))
+            letter.unclear, letter.refusal = unclear + 1, str(error)
+            if letter.unclear < UNCLEAR_MOST:  # otherwise a text of our own is next
+                self._refused(str(error))
+            self._undelivered(letter)
         except ChatFatal as error:
             self._refused(str(error))
             self._undelivered(letter)
@@ -280,18 +286,23 @@ class Outbox:
         self._state, self._trouble = OutboxState.DOWN, trouble
         self._not_before = self._clock.monotonic() + FATAL_AGAIN_S
 
-    def _unclear(self, chat: Chat, letter: _Letter, trouble: str) -> None:
-        """Where the chat takes another text, it was this one's fault, and the next may go out."""
+    def _probe(self, chat: Chat, letter: _Letter) -> None:
+        """Where the chat takes another text, it was the letter's fault, and the next may go out."""
+        self._attempts.append(self._clock.monotonic())
         told = f"Alert {letter.number} could not be sent: the chat refuses its text and takes this one."
-        if letter.unclear >= UNCLEAR_MOST:
-            letter.unclear = 0  # where the chat refuses both, it is the chat for as long again
-            if _goes(chat, told):
-                log.error("alert %d failed: the chat refuses its text: %s", letter.number, trouble)
-                self._up()
-                self._finish(letter, "failed")
-                return
-        self._refused(trouble)
-        self._undelivered(letter)
+        try:
+            chat.send(told, False)
+        except ChatRetryAfter as error:
+            self._not_before = self._clock.monotonic() + error.seconds
+        except (ChatUnavailable, ChatUncertain) as error:
+            self._down(str(error))
+        except ChatError as error:  # it refuses both: it is the chat for as long again
+            letter.unclear = 0
+            self._refused(str(error))
+        else:
+            log.error("alert %d failed: the chat refuses its text: %s", letter.number, letter.refusal)
+            self._up()
+            self._finish(letter, "failed")
 
     def _finish(self, letter: _Letter, state: str) -> None:
         self._done = letter.number
