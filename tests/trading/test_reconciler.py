@@ -1,5 +1,6 @@
 """Book against broker: the union of both sides."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -169,3 +170,21 @@ def test_what_nobody_manages_is_what_is_never_traded_and_what_the_book_lacks() -
     )
     assert unmanaged(done(60), (held(),), NOON) == ()
     assert unmanaged(done(9), (held(qty=7),), NOON) == (), "the broker may lag behind our own fill"
+
+
+def test_the_orders_are_gone_through_as_often_for_fifty_symbols_as_for_one() -> None:
+    looks = []
+
+    class Counted(tuple):  # type: ignore[type-arg]
+        def __iter__(self) -> Iterator[object]:
+            looks.append(self)
+            return super().__iter__()
+
+    def looked(symbols: int) -> int:
+        names = [f"SPY261124C00{600 + n}000" for n in range(symbols)]
+        view = BookView(tuple(position(position_id=name, symbol=name) for name in names), Counted())
+        looks.clear()
+        assert unmanaged(view, tuple(held(name) for name in names), NOON) == ()
+        return len(looks)
+
+    assert looked(50) == looked(1)

@@ -23,6 +23,8 @@ SHORT = "short option"
 COVERS = "covers a short option"
 LACKING = "not in the book yet"
 
+LAG = timedelta(seconds=BROKER_LAG_S)
+
 SAME_TIME = timedelta(minutes=15)
 """Our time of making an order and the broker's time of getting it lie no further apart."""
 
@@ -84,9 +86,8 @@ def compare(
         booked.setdefault(position.symbol, []).append(position)
     surplus: list[Surplus] = []
     shortfall: list[Shortfall] = []
-    for symbol in sorted(longs.keys() | booked.keys()):
-        if settling(view, symbol, begun_at):
-            continue
+    unsettled = {order.symbol for order in view.orders if _unsettled(order, begun_at)}
+    for symbol in sorted((longs.keys() | booked.keys()) - unsettled):
         difference = _qty(longs.get(symbol)) - sum(p.qty for p in booked.get(symbol, ()))
         if difference > 0:
             surplus.append(Surplus(longs[symbol], difference))
@@ -111,15 +112,14 @@ def unmanaged(view: BookView, held: tuple[BrokerPosition, ...], begun_at: dateti
 
 def settling(view: BookView, symbol: str, begun_at: datetime) -> bool:
     """Our own trading in ``symbol`` is too recent, or not over, for a reading begun then to judge."""
-    lag = timedelta(seconds=BROKER_LAG_S)
-    for order in view.orders:
-        if order.symbol != symbol:
-            continue
-        if order.status in LIVE or (
-            order.ended_at is not None and order.filled_qty and begun_at < order.ended_at + lag
-        ):
-            return True
-    return False
+    return any(order.symbol == symbol and _unsettled(order, begun_at) for order in view.orders)
+
+
+def _unsettled(order: Order, begun_at: datetime) -> bool:
+    if order.live:
+        return True
+    filled_at = order.ended_at if order.filled_qty else None
+    return filled_at is not None and begun_at < filled_at + LAG
 
 
 def never_traded(held: tuple[BrokerPosition, ...]) -> tuple[Foreign, ...]:
@@ -178,11 +178,10 @@ def _strays(view: BookView, at_broker: tuple[BrokerOrder, ...]) -> Iterable[Brok
 
 def _ghosts(view: BookView, at_broker: tuple[BrokerOrder, ...], begun_at: datetime) -> Iterable[BrokerOrder]:
     """Orders of ours that are over in the book, and that the broker still works after its lag."""
-    lag = timedelta(seconds=BROKER_LAG_S)
     over = {
         order.client_order_id: order
         for order in view.orders
-        if not order.live and order.ended_at is not None and order.ended_at + lag <= begun_at
+        if not order.live and order.ended_at is not None and order.ended_at + LAG <= begun_at
     }
     for found in at_broker:
         mine = over.get(found.client_order_id)
