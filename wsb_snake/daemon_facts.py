@@ -21,7 +21,7 @@ from wsb_snake.trading.exits import trail_price
 from wsb_snake.trading.flattening import at_broker
 from wsb_snake.trading.owners_exits import RUNNER, SCALP, without_exits, words
 from wsb_snake.trading.positions import Position
-from wsb_snake.trading.reconciler import unmanaged
+from wsb_snake.trading.reconciler import LACKING, unmanaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ def gather(sources: Sources) -> Facts:
     reading = desk.pollers.positions.latest
     shown = at_broker(desk)
     reasons = tuple((pause.reason, pause.detail) for pause in desk.pauses.listed())
+    alone = _unmanaged(desk)
+    untouchable = frozenset(each.symbol for each in alone if each.why != LACKING)
     return Facts(
         mode=settings.mode,
         snake_running=True,
@@ -62,7 +64,7 @@ def gather(sources: Sources) -> Facts:
         last_eod_run_et=None if desk.last_eod_run_at is None else eastern_text(desk.last_eod_run_at),
         eod_flat_proven=desk.eod is not None and desk.eod.proven_at is not None,
         eod_due_not_proven_s=_eod_overdue(desk, now),
-        positions=tuple(_position(desk, p) for p in desk.book.view.watched()),
+        positions=tuple(_position(desk, p, untouchable) for p in desk.book.view.watched()),
         broker_positions=None
         if reading is None
         else sum(1 for p in reading.value if p.is_option and p.qty > 0),
@@ -87,7 +89,7 @@ def gather(sources: Sources) -> Facts:
         last_event=desk.book.last_event,
         eod_withdrawn_at=None if desk.eod is None else desk.eod.withdrawn_at,
         eod_withdrawn_for=() if desk.eod is None else desk.eod.withdrawn_for,
-        unmanaged=_unmanaged(desk),
+        unmanaged=alone,
         exit_kinds={kind: words(settings, kind) for kind in (RUNNER, SCALP)},
     )
 
@@ -111,7 +113,7 @@ def _signs_of_life(sources: Sources, desk: Desk, now: datetime) -> dict[str, flo
     }
 
 
-def _position(desk: Desk, position: Position) -> PositionFacts:
+def _position(desk: Desk, position: Position, untouchable: frozenset[str]) -> PositionFacts:
     quote = desk.board.get(position.symbol)
     two_sided = quote is not None and quote.two_sided
     mid: Decimal | None = quote.mid if quote is not None and two_sided else None
@@ -136,7 +138,7 @@ def _position(desk: Desk, position: Position) -> PositionFacts:
         day_end_at=_day_end(desk, position),
         opened_at=position.opened_at,
         monitored=desk.may_close,
-        needs_exits=without_exits(position),
+        needs_exits=without_exits(position) and position.symbol not in untouchable,
     )
 
 

@@ -1,10 +1,12 @@
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from tests.owner.sample import CALL, PUT, facts, position
 from wsb_snake.core.clock import SystemClock
+from wsb_snake.core.health import Unmanaged
 from wsb_snake.core.lanes import Promise, ThreadLanes
 from wsb_snake.owner import commands as module
 from wsb_snake.owner.commands import CommandError, Commands, Verb
@@ -103,6 +105,22 @@ def test_a_bad_command_gets_one_clear_line_and_reaches_nobody(
     assert says in answer.text
     assert "\n" not in answer.text
     assert desk.asked == []
+
+
+@pytest.mark.parametrize("why", ["covers a short option", "short option"])
+def test_what_no_rule_would_sell_is_not_adopted(desk: RecordingDesk, why: str) -> None:
+    later = position(LATER, origin="foreign_later")
+    told = Commands(desk, lambda: facts(positions=(later,), unmanaged=(Unmanaged(LATER, Decimal(1), why),)))
+    answer = told.run("adopt", LATER)
+    assert not answer.ok and answer.text.startswith(LATER)
+    assert why in answer.text and "settle" in answer.text
+    assert desk.asked == []
+
+
+def test_what_was_bought_on_top_is_no_reason_against_adopting(desk: RecordingDesk) -> None:
+    later = position(LATER, origin="foreign_later")
+    more = Unmanaged(LATER, Decimal(1), "not in the book yet")
+    assert Commands(desk, lambda: facts(positions=(later,), unmanaged=(more,))).run("adopt", LATER).ok
 
 
 def test_close_with_nothing_held_says_so(desk: RecordingDesk) -> None:

@@ -8,7 +8,10 @@ from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.world import World, world
 from wsb_snake.core.health import Unmanaged
 from wsb_snake.owner.commands import Answer, Commands, Verb
+from wsb_snake.owner.status import status_text
 from wsb_snake.trading.engine_plans import RUNNER_PLAN
+
+SHORT = SPY_CALL.replace("00670000", "00680000")
 
 
 def by_hand(w: World, qty: int) -> None:
@@ -94,3 +97,19 @@ def test_what_waits_for_exits_and_what_nobody_manages_shows_in_the_facts(tmp_pat
         for exits in (asks, answer.text):
             assert told.exit_kinds["scalp"] in exits
         assert [p.needs_exits for p in w.daemon.facts().positions] == [False]
+
+
+def test_what_covers_a_short_option_gets_no_exits_since_no_rule_would_sell_it(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        by_hand(w, 1)
+        assert [p.needs_exits for p in w.daemon.facts().positions] == [True]
+        w.exchange.hold(SHORT, -1, Decimal("0.50"))
+        w.until(lambda: w.daemon.facts().unmanaged, 40)
+        assert [p.needs_exits for p in w.daemon.facts().positions] == [False]
+        assert "adopt" not in status_text(w.daemon.facts())
+        refused = adopt(w, SPY_LATER)
+        told = f"{SPY_LATER} covers a short option, so no rule sells it: settle both at the broker"
+        assert refused == Answer(False, told)
+        w.exchange.account.trade(SHORT, 1, Decimal("0.50"), 1)
+        w.until(lambda: not w.daemon.facts().unmanaged, 40)
+        assert adopt(w, SPY_LATER).ok

@@ -29,7 +29,8 @@ class PositionFacts:
     Prices in dollars per share, ``unrealised`` in dollars for the whole position, times aware UTC.
     ``trail_price`` is where the bid sells it once it trails, else None. ``day_end_at`` is when the end of
     day sells it, None while that is not today. ``monitored`` says whether its exits are being watched,
-    ``needs_exits`` that no rule sells it until the owner adopts it.
+    ``needs_exits`` that no rule sells it until the owner adopts it; what covers a short option needs none,
+    for no rule would sell it then either.
     """
 
     position_id: str

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from wsb_snake.core.health import Facts, PositionFacts, due_by_now
@@ -18,6 +19,7 @@ from wsb_snake.notifications.messages import stays_paused
 from wsb_snake.owner.status import status_json, status_text
 from wsb_snake.owner.why import NothingKnown
 from wsb_snake.trading.owners_exits import RUNNER, SCALP
+from wsb_snake.trading.reconciler import COVERS, SHORT
 
 ANSWER_WITHIN_S = 3.0  # below the 5 s after which a caller takes the daemon for dead
 
@@ -39,6 +41,12 @@ class Verb(StrEnum):
 FLATTEN_SCOPES = ("0dte", "all")
 EXIT_KINDS = (RUNNER, SCALP)
 MOST_MINUTES = 7 * 24 * 60
+NEVER_SOLD = MappingProxyType(
+    {
+        COVERS: "covers a short option, so no rule sells it: settle both",
+        SHORT: "is a short option now, which no rule touches: settle it",
+    }
+)
 
 
 class CommandError(Exception):
@@ -169,7 +177,11 @@ class Commands:
         if kind not in EXIT_KINDS:
             raise CommandError(f"adopt takes a symbol and {' or '.join(EXIT_KINDS)}, not {kind[:40]!r}")
         name = self._held(Verb.ADOPT, symbol or None)
-        if all(p.origin != Origin.FOREIGN_LATER for p in self._read_facts().positions if p.symbol == name):
+        facts = self._read_facts()
+        for each in facts.unmanaged:
+            if each.symbol == name and each.why in NEVER_SOLD:
+                raise CommandError(f"{name} {NEVER_SOLD[each.why]} at the broker")
+        if all(p.origin != Origin.FOREIGN_LATER for p in facts.positions if p.symbol == name):
             raise CommandError(f"{name} has exits already; adopt is for what was bought by hand for later")
         return f"{name} {kind}"
 
