@@ -63,7 +63,7 @@ class SeededFaults(NoFaults):
         self.struck: list[Strike] = []
         self.trouble_until = start
         self._armed = list(armed)
-        self._ready = frozenset(one.kind for one in self._armed)
+        self._waiting: dict[frozenset[FaultKind], list[Armed]] = {}
         self._luck = luck
         self._in_flight = in_flight
         self._quote_windows: dict[str, tuple[FaultKind, datetime, datetime]] = {}
@@ -214,27 +214,32 @@ class SeededFaults(NoFaults):
         can: Callable[[FaultKind], bool] | None = None,
     ) -> FaultKind | None:
         """The first armed fault of ``kinds`` that fits the moment; it is spent."""
-        if self._ready.isdisjoint(kinds):
+        waiting = self._of(kinds)
+        if not waiting or waiting[0].not_before > at:
             return None
-        for index, armed in enumerate(self._armed):
+        states = self._in_flight()
+        for armed in waiting:
             if armed.not_before > at:
                 return None  # they are in order of time
-            if armed.kind not in kinds or not call.startswith(armed.call):
-                continue
-            states = self._in_flight()
-            if armed.state is not None and armed.state not in states:
+            if not call.startswith(armed.call) or (armed.state is not None and armed.state not in states):
                 continue
             if can is not None and not can(armed.kind):
                 continue
             if armed.state not in OPENERS and self._luck.random() > _CHANCE:
                 continue  # a stage that is rare is not let pass
-            del self._armed[index]
-            self._ready = frozenset(left.kind for left in self._armed)
+            self._armed.remove(armed)
+            self._waiting.clear()
             self.struck.append(Strike(armed.kind, at, states, call or detail))
             if armed.kind in CALLS:
                 self.hinder(at + CALL_COSTS)
             return armed.kind
         return None
+
+    def _of(self, kinds: frozenset[FaultKind]) -> list[Armed]:
+        """The armed ones of ``kinds`` in order of time, sorted out anew once one is spent."""
+        if kinds not in self._waiting:
+            self._waiting[kinds] = [armed for armed in self._armed if armed.kind in kinds]
+        return self._waiting[kinds]
 
 
 def _action(kind: FaultKind | None) -> Action:
