@@ -12,6 +12,7 @@ SLACK_MB, DISK_MB_A_DAY = 12.0, 5.0
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1860)
 def test_days_add_no_memory_and_little_on_disk() -> None:
     asked = [sys.executable, "-m", "tests.backtest.bench_growth", "--days", str(DAYS)]
     root = Path(__file__).parents[2]
