@@ -63,7 +63,7 @@ class BookChecks:
 
     def _reservations(self, desk: Desk, now: datetime, busy_until: datetime) -> None:
         """A position is entering only while its order may fill; then its budget is released or spent."""
-        entering = {p.position_id for p in desk.book.view.positions if p.state is PositionState.ENTERING}
+        entering = {p.position_id for p in desk.book.view.held() if p.state is PositionState.ENTERING}
         entering -= {o.position_id for o in desk.book.view.live_orders() if o.purpose is Purpose.ENTRY}
         self._entering = {name: self._entering.get(name, now) for name in entering}
         stuck = [name for name, since in self._entering.items() if now - max(since, busy_until) > QUIET]
