@@ -19,7 +19,7 @@ from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
 from wsb_snake.trading.exits import trail_price
 from wsb_snake.trading.flattening import at_broker
-from wsb_snake.trading.owners_exits import RUNNER, SCALP, without_exits, words
+from wsb_snake.trading.owners_exits import RUNNER, SCALP, sold_at_once, without_exits, words
 from wsb_snake.trading.positions import Position
 from wsb_snake.trading.reconciler import LACKING, unmanaged
 
@@ -118,6 +118,7 @@ def _position(desk: Desk, position: Position, untouchable: frozenset[str]) -> Po
     two_sided = quote is not None and quote.two_sided
     mid: Decimal | None = quote.mid if quote is not None and two_sided else None
     hold = position.plan.max_hold_s
+    bare = without_exits(position) and position.symbol not in untouchable
     return PositionFacts(
         position_id=position.position_id,
         symbol=position.symbol,
@@ -138,7 +139,8 @@ def _position(desk: Desk, position: Position, untouchable: frozenset[str]) -> Po
         day_end_at=_day_end(desk, position),
         opened_at=position.opened_at,
         monitored=desk.may_close,
-        needs_exits=without_exits(position) and position.symbol not in untouchable,
+        needs_exits=bare,
+        sold_if_adopted=sold_at_once(desk.ports.settings, position, quote, desk.now()) if bare else {},
     )
 
 

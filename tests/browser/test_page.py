@@ -305,6 +305,19 @@ def test_what_no_rule_sells_is_said_and_adopted_in_two_steps(browser: "Browser",
         assert "No rule sells" not in seen.text("#position-list")
 
 
+def test_a_button_says_that_it_sells_at_once(browser: "Browser", serve: Serve) -> None:
+    site = serve(facts=books.day(positions=(books.by_hand(sold_if_adopted={"scalp": 2}),)), token=TOKEN)
+    says = "It is beyond that already: it is sold at once."
+    with window(browser, site) as seen:
+        seen.open()
+        ways = seen.page.locator(".strip > div").all_inner_texts()
+        assert [says in way for way in ways if "Adopt as" in way] == [False, True]
+        seen.page.fill("#token", TOKEN)
+        seen.page.click("text=Adopt as scalp")
+        seen.page.wait_for_selector("#confirm[open]")
+        assert f"2 × {books.LATER}, the bid is $14.35. {says}" in seen.text("#confirm-text")
+
+
 def test_its_buttons_stay_while_prices_move(browser: "Browser", serve: Serve) -> None:
     site = serve(facts=books.day(positions=(books.by_hand(),)), token=TOKEN)
     with window(browser, site) as seen:

@@ -289,6 +289,16 @@ def test_adopt_is_confirmed_and_says_which_exits(phone: Phone, day: World) -> No
     assert "target +20%, stop -15%, 45 minutes" in phone.tap(phone.buttons()["Do it"])
 
 
+def test_before_an_adoption_the_phone_says_that_it_sells_at_once(phone: Phone, day: World) -> None:
+    day.price("4.00", "4.10", SPY_LATER)
+    day.by_hand(SPY_LATER, "buy", 2)
+    day.until(lambda: day.events("position_adopted"), 40)
+    assert "at once" not in phone.type(f"/adopt {SPY_LATER} scalp")
+    day.price("6.00", "6.10", SPY_LATER)
+    day.run(6)
+    assert "It is beyond that already: it is sold at once." in phone.type(f"/adopt {SPY_LATER} scalp")
+
+
 def test_a_chat_that_loses_answers_hinders_no_command(phone: Phone, day: World) -> None:
     phone.room.down = True
     assert phone.type("/halt") == ""

@@ -4,6 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.sim.bench import SPY_CALL, SPY_LATER
 from tests.trading.world import World, world
 from wsb_snake.core.health import Unmanaged
@@ -113,3 +115,30 @@ def test_what_covers_a_short_option_gets_no_exits_since_no_rule_would_sell_it(tm
         w.exchange.account.trade(SHORT, 1, Decimal("0.50"), 1)
         w.until(lambda: not w.daemon.facts().unmanaged, 40)
         assert adopt(w, SPY_LATER).ok
+
+
+@pytest.mark.parametrize(
+    ("bid", "kind", "sold"),
+    [
+        ("5.00", "scalp", 2),  # at the target
+        ("3.00", "scalp", 2),  # below the stop, at two looks
+        ("2.00", "scalp", 2),  # far below it
+        ("4.40", "scalp", 0),
+        ("6.50", "runner", 1),  # half of it
+        ("5.00", "runner", 0),
+    ],
+)
+def test_before_an_adoption_the_owner_hears_what_it_sells_at_once(
+    tmp_path: Path, bid: str, kind: str, sold: int
+) -> None:
+    with world(tmp_path) as w:
+        w.price("4.00", "4.10", SPY_LATER)
+        by_hand(w, 2)
+        w.price(bid, str(Decimal(bid) + Decimal("0.10")), SPY_LATER)
+        w.run(6)
+        asks = Commands(w.daemon, w.daemon.facts).describe(Verb.ADOPT, f"{SPY_LATER} {kind}")
+        assert f"about 2 × {SPY_LATER}, the bid is ${bid}" in asks
+        assert ("sold at once" in asks) == bool(sold)
+        assert adopt(w, f"{SPY_LATER} {kind}").ok
+        w.run(20)
+        assert w.held(SPY_LATER) == 2 - sold

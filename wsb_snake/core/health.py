@@ -30,7 +30,8 @@ class PositionFacts:
     ``trail_price`` is where the bid sells it once it trails, else None. ``day_end_at`` is when the end of
     day sells it, None while that is not today. ``monitored`` says whether its exits are being watched,
     ``needs_exits`` that no rule sells it until the owner adopts it; what covers a short option needs none,
-    for no rule would sell it then either.
+    for no rule would sell it then either. ``sold_if_adopted`` gives the contracts that adopting would sell at
+    the present quote, for each kind of exits that would.
     """
 
     position_id: str
@@ -53,6 +54,7 @@ class PositionFacts:
     opened_at: datetime
     monitored: bool
     needs_exits: bool = False
+    sold_if_adopted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

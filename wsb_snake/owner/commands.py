@@ -16,6 +16,7 @@ from wsb_snake.core.occ import is_option, parse
 from wsb_snake.core.orders import Origin
 from wsb_snake.daemon_owner import CommandRefused
 from wsb_snake.notifications.messages import stays_paused
+from wsb_snake.owner.adopting import adopts
 from wsb_snake.owner.status import status_json, status_text
 from wsb_snake.owner.why import NothingKnown
 from wsb_snake.trading.owners_exits import RUNNER, SCALP
@@ -102,9 +103,8 @@ class Commands:
         """What the verb with a checked ``argument`` would do, for somebody who must confirm it."""
         facts = self._read_facts()
         if verb is Verb.ADOPT:
-            exits = facts.exit_kinds.get((argument or "").rpartition(" ")[2])
-            told = "" if exits is None else f" ({exits})"
-            return f"This lets the rules of the daemon sell {argument}{told}; until now none does."
+            symbol, _, kind = (argument or "").partition(" ")
+            return adopts(facts, symbol, kind)
         if verb is Verb.CANCEL:
             return "This cancels every open entry of ours and every other open option order."
         if verb is Verb.DNE:

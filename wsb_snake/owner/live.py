@@ -16,6 +16,7 @@ from wsb_snake.core.health import (
     verdict,
 )
 from wsb_snake.core.occ import SymbolError, parse
+from wsb_snake.owner.adopting import sells_at_once
 from wsb_snake.owner.status import Json, eod_line, position_json, status_json, what_goes_on
 
 HUNDRED = Decimal(100)
@@ -46,7 +47,12 @@ def live_json(facts: Facts, controls: tuple[Control, ...]) -> Json:
         "banner": asdict(banner(facts)),
         "eod": eod_json(facts),
         "positions": [
-            {**position_json(position), **_distances(position), **_names(position, today)}
+            {
+                **position_json(position),
+                **_distances(position),
+                **_names(position, today),
+                "adopting": {kind: sells_at_once([position], kind) for kind in position.sold_if_adopted},
+            }
             for position in facts.positions
         ],
         "unmanaged": [

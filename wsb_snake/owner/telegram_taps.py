@@ -11,6 +11,7 @@ from wsb_snake.core.occ import parse
 from wsb_snake.core.types import CONTRACT_SHARES
 from wsb_snake.notifications.chat import Button
 from wsb_snake.notifications.wording import contract, dollars
+from wsb_snake.owner.adopting import sells_at_once
 from wsb_snake.owner.commands import Verb
 from wsb_snake.owner.confirm import MOST, VALID_S, Confirmations
 from wsb_snake.trading import owners_exits
@@ -85,9 +86,11 @@ def words(facts: Facts, question: Question, settings: Settings) -> str:
     lines = [f"/{question.verb} {question.argument or ''}".strip(), _means(question, settings)]
     hit = _hit(facts, question)
     lines += [_line(position) for position in hit]
+    if question.verb is Verb.ADOPT:
+        lines.append(sells_at_once(hit, (question.argument or "").rpartition(" ")[2]))
     if question.verb in {Verb.FLATTEN, Verb.CLOSE, Verb.EOD}:
         lines.append(_proceeds(hit) if hit else "At present there is nothing of that.")
-    return "\n".join([*lines, f"Tap within {VALID_S:.0f} s."])
+    return "\n".join([*filter(None, lines), f"Tap within {VALID_S:.0f} s."])
 
 
 def _means(question: Question, settings: Settings) -> str:

@@ -59,6 +59,17 @@ def decide(position: Position, quote: Quote | None, now: datetime, session_open:
     return Verdict(decision, watch, _look_again(position, watch, now))
 
 
+def sold_by(position: Position, quote: Quote | None, now: datetime) -> int:
+    """Contracts that the rules sell at ``quote`` if it stands until the second look."""
+    if quote is None or not usable(quote, now):
+        return 0
+    watch = _seen(position, quote)
+    if watch.stop_seen_at is not None:
+        watch = replace(watch, stop_seen_at=quote.at - timedelta(seconds=SECOND_LOOK_S))
+    decision = _by_price(position, watch, quote)
+    return 0 if decision is None else decision.qty
+
+
 def _seen(position: Position, quote: Quote) -> Watch:
     watch = position.watch
     stop = position.stop_price

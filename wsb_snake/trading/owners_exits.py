@@ -7,8 +7,10 @@ from wsb_snake.config import Settings
 from wsb_snake.core.events import EventKind
 from wsb_snake.core.orders import Origin, PositionState
 from wsb_snake.core.signals import NO_EXITS, ExitPlan
+from wsb_snake.core.types import Quote
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.engine_plans import RUNNER_PLAN, scalp_plan
+from wsb_snake.trading.exits import sold_by
 from wsb_snake.trading.positions import Position
 
 RUNNER, SCALP = "runner", "scalp"
@@ -27,10 +29,7 @@ def give_exits(desk: Desk, symbol: str, kind: str) -> int:
             position = change.latest(known)
             if position.symbol != symbol or not without_exits(position):
                 continue
-            bid = position.entry_price if quote is None or not quote.two_sided else quote.bid
-            watch = replace(position.watch, high_bid=bid, stop_seen_at=None)
-            plan = _plan(desk.ports.settings, position, kind, change.now)
-            change.position(replace(position, plan=plan, watch=watch))
+            change.position(_given(desk.ports.settings, position, kind, quote, change.now))
             change.event(
                 EventKind.POSITION_ADOPTED,
                 position_id=position.position_id,
@@ -42,6 +41,16 @@ def give_exits(desk: Desk, symbol: str, kind: str) -> int:
             )
             given += 1
     return given
+
+
+def sold_at_once(
+    settings: Settings, position: Position, quote: Quote | None, now: datetime
+) -> dict[str, int]:
+    """How many contracts the exits of each kind would sell at ``quote``; without those that sell none."""
+    sales = {
+        kind: sold_by(_given(settings, position, kind, quote, now), quote, now) for kind in (RUNNER, SCALP)
+    }
+    return {kind: qty for kind, qty in sales.items() if qty}
 
 
 def words(settings: Settings, kind: str) -> str:
@@ -58,6 +67,13 @@ def without_exits(position: Position) -> bool:
     """Whether no rule sells it until the owner gives it exits."""
     foreign = position.origin is Origin.FOREIGN_LATER and position.state is PositionState.OPEN
     return foreign and position.plan == NO_EXITS
+
+
+def _given(settings: Settings, position: Position, kind: str, quote: Quote | None, now: datetime) -> Position:
+    """``position`` with the exits of ``kind`` from ``now`` on."""
+    bid = position.entry_price if quote is None or not quote.two_sided else quote.bid
+    watch = replace(position.watch, high_bid=bid, stop_seen_at=None)
+    return replace(position, plan=_plan(settings, position, kind, now), watch=watch)
 
 
 def _plan(settings: Settings, position: Position, kind: str, now: datetime) -> ExitPlan:

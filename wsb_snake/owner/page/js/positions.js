@@ -26,8 +26,8 @@ export function showPositions(positions, can, kinds) {
       list.append(rows.get(id).node);
     }
     fill(rows.get(id), position, can.close);
-    const { needs_exits, expires_today, symbol } = position; // what moves redraws no button
-    rows.get(id).showBare({ needs_exits, expires_today, symbol }, can.adopt !== null, kinds, can.adopt);
+    const { needs_exits, expires_today, symbol, adopting } = position; // what moves redraws no button
+    rows.get(id).showBare({ needs_exits, expires_today, symbol, adopting }, can.adopt !== null, kinds, can.adopt);
   }
 }
 
@@ -55,11 +55,11 @@ function makeRow() {
 }
 
 /** What no rule sells is said, with the ways to change that. */
-function fillBare(bare, { needs_exits: needed, expires_today: today, symbol }, may, kinds, adopt) {
+function fillBare(bare, { needs_exits: needed, expires_today: today, symbol, adopting }, may, kinds, adopt) {
   bare.hidden = !needed;
   const ways = Object.entries(may ? kinds : {}).map(([kind, exits]) => el("div", {},
     el("button", { class: "small", type: "button", onclick: () => adopt(symbol, kind) }, `Adopt as ${kind}`),
-    el("span", {}, exits)));
+    el("span", {}, `${exits}. ${adopting[kind] ?? ""}`)));
   const sells = today ? "No rule but the end of the day sells this." : "No rule sells this before the day it expires.";
   bare.replaceChildren(...(needed ? [el("p", {}, sells), ...ways] : []));
 }

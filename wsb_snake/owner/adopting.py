@@ -1,0 +1,27 @@
+"""What adopting would do, in words; pure functions of the facts."""
+
+from collections.abc import Iterable
+
+from wsb_snake.core.health import Facts, PositionFacts
+from wsb_snake.notifications.wording import dollars
+
+
+def adopts(facts: Facts, symbol: str, kind: str) -> str:
+    """The question before ``symbol`` gets the exits of ``kind``."""
+    exits = facts.exit_kinds.get(kind)
+    told = "" if exits is None else f" ({exits})"
+    bare = [position for position in facts.positions if position.symbol == symbol and position.needs_exits]
+    bid = dollars(bare[0].bid) if bare and bare[0].bid else "unknown"
+    held = f" It is about {sum(p.qty for p in bare)} × {symbol}, the bid is {bid}." if bare else ""
+    first = f"This lets the rules of the daemon sell {symbol} {kind}{told}; until now none does.{held}"
+    return f"{first} {sells_at_once(bare, kind)}".rstrip()
+
+
+def sells_at_once(positions: Iterable[PositionFacts], kind: str) -> str:
+    """One sentence where the exits of ``kind`` would sell at the present quote, else nothing."""
+    bare = [position for position in positions if position.needs_exits]
+    sold, held = sum(p.sold_if_adopted.get(kind, 0) for p in bare), sum(p.qty for p in bare)
+    if not sold:
+        return ""
+    what = "it is sold" if sold == held else f"{sold} of {held} {'is' if sold == 1 else 'are'} sold"
+    return f"It is beyond that already: {what} at once."
