@@ -1,4 +1,4 @@
-"""The chat is a black hole for half an hour around a stop exit and the end of day.
+"""The chat is a black hole for half an hour around a stop exit and the end of day, and hangs in both.
 
 The client is the daemon's own, over loopback; time is virtual. tests/process/test_silent_chat.py has the
 same in the machine's time.
@@ -20,8 +20,8 @@ from wsb_snake.owner.telegram_lane import Inbound
 from wsb_snake.owner.telegram_talk import Owner
 from wsb_snake.sim.service import BOT_TOKEN
 
-REACH = frozenset({2, 9, 16})
-"""Of some twenty sends that meet no answer: one whose answer hangs early, one late, one that is reset."""
+REACH = frozenset({2, 9, 28})
+"""Of some thirty sends that meet no answer: one whose answer hangs early, one late, one that is reset."""
 
 
 def test_exits_are_on_time_and_every_alert_comes_afterwards_in_order(tmp_path: Path) -> None:
@@ -44,21 +44,29 @@ def afternoon(folder: Path, *, silent: bool) -> list[tuple[str, datetime, dateti
         w.to("15:30:00")
         before = len(hole.messages)
         hole.hanging = silent
-        w.to("15:32:00")
+        w.to("15:31:50")  # so that a send is under way at 15:55:00, see below
         w.price("0.80", "0.84")
         fell_at = w.clock.now()
         w.until(lambda: w.held() == 0, 30)
         assert w.exits[0].created_at - fell_at < timedelta(seconds=8)
         w.to("15:45:00")
-        hole.hanging, hole.resetting = False, silent
         if silent:
             hole.say("/flatten all")
+        w.to("15:54:51")
+        sends = hole.sends
+        w.to("15:55:00")
+        assert (hole.sends > sends) is silent, "a send hangs as the end of day comes"
         w.until(lambda: w.desk.eod is not None and w.desk.eod.proven_at is not None, 3600)
         eod = w.desk.eod
         assert eod is not None and eod.ran_at is not None and eod.proven_at is not None
         assert f"{eastern(eod.ran_at):%H:%M:%S}" == "15:55:00"
         assert eod.proven_at - eod.ran_at < timedelta(seconds=60)
         assert w.held(AAPL_CALL) == 0
+        assert w.own("sell")[-1].submitted_at - eod.ran_at < timedelta(seconds=8)
+        w.to("15:58:00")
+        if silent:
+            assert len(hole.lost) == len(REACH) - 1
+        hole.hanging, hole.resetting = False, silent
         w.to("16:00:00")
         assert (hole.messages[before:] == hole.lost) is silent
         hole.resetting = False
