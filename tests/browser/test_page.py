@@ -234,7 +234,7 @@ def test_what_sells_nothing_is_asked_twice_as_well(browser: "Browser", serve: Se
 
 @pytest.mark.parametrize(
     ("choice", "says", "asked"),
-    [("", "until you resume", None), ("30", "for 30 minutes; then they go on by themselves", "30")],
+    [("", "until you resume", None), ("30", "for 30 minutes; then this pause ends by itself", "30")],
 )
 def test_a_pause_lasts_as_long_as_chosen(
     browser: "Browser", serve: Serve, choice: str, says: str, asked: str | None

@@ -44,7 +44,7 @@ function adopt(symbol, kind) {
 function pausing() {
   const choice = el("select", { id: "pause-for" }, ...PAUSES.map(([value, text]) => el("option", { value }, text)));
   const press = () => {
-    const ends = choice.value ? `for ${choice.selectedOptions[0].textContent}; then they go on by themselves` : "until you resume";
+    const ends = choice.value ? `for ${choice.selectedOptions[0].textContent}; then this pause ends by itself` : "until you resume";
     begin({ verb: "pause", argument: choice.value || undefined, title: "Pause entries", text: `No new entries ${ends}. ${GOES_ON}` });
   };
   return el("div", { class: "pausing" },
