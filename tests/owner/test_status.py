@@ -2,7 +2,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tests.owner.sample import PUT, facts, position
+from tests.owner.sample import CALL, PUT, facts, position
 from wsb_snake.core.health import Unmanaged
 from wsb_snake.owner.status import health_json, http_code, status_json, status_text
 
@@ -150,13 +150,15 @@ def test_times_follow_eastern_summer_time() -> None:
 
 
 def test_what_no_rule_looks_after_is_told() -> None:
-    held = facts(
-        positions=(position(needs_exits=True),), unmanaged=(Unmanaged("AAPL", Decimal(100), "shares"),)
-    )
+    later = position("SPY261124C00600000", needs_exits=True)
+    held = facts(positions=(later,), unmanaged=(Unmanaged("AAPL", Decimal(100), "shares"),))
     told = status_json(held)
     assert told["unmanaged"] == [{"symbol": "AAPL", "qty": "100", "why": "shares"}]
     assert told["positions"][0]["needs_exits"] is True  # type: ignore[index]
     text = status_text(held)
-    assert f"{position().symbol}: no rule sells it before the day it expires" in text
+    assert f"{later.symbol}: no rule sells it before the day it expires; adopt gives it exits" in text
+    on_its_day = status_text(facts(positions=(position(needs_exits=True),)))
+    assert f"{CALL}: no rule but the end of the day sells it; adopt gives it exits" in on_its_day
+    assert "before the day it expires" not in on_its_day
     assert "100 AAPL at the broker, looked after by nobody here: shares" in text
     assert "looked after by nobody" not in status_text(facts())

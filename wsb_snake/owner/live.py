@@ -17,7 +17,7 @@ from wsb_snake.core.health import (
 )
 from wsb_snake.core.occ import SymbolError, parse
 from wsb_snake.owner.adopting import sells_at_once
-from wsb_snake.owner.status import Json, eod_line, position_json, status_json, what_goes_on
+from wsb_snake.owner.status import Json, eod_line, expires_today, position_json, status_json, what_goes_on
 
 HUNDRED = Decimal(100)
 
@@ -50,7 +50,8 @@ def live_json(facts: Facts, controls: tuple[Control, ...]) -> Json:
             {
                 **position_json(position),
                 **_distances(position),
-                **_names(position, today),
+                "label": label(position.symbol, today),
+                "expires_today": expires_today(position, facts.now),
                 "adopting": {kind: sells_at_once([position], kind) for kind in position.sold_if_adopted},
             }
             for position in facts.positions
@@ -136,14 +137,6 @@ def label(symbol: str, day: date) -> str:
     strike = format(contract.strike.normalize(), "f")
     year = "" if contract.expiry.year == day.year else f" {contract.expiry.year}"
     return f"{contract.underlying} {strike} {contract.right.name.lower()} {contract.expiry:%-d %b}{year}"
-
-
-def _names(position: PositionFacts, today: date) -> Json:
-    try:
-        expires_today = parse(position.symbol).expiry == today
-    except SymbolError:
-        expires_today = False
-    return {"label": label(position.symbol, today), "expires_today": expires_today}
 
 
 def _distances(position: PositionFacts) -> Json:

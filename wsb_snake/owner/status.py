@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from wsb_snake.core.clock import eastern, eastern_text
 from wsb_snake.core.health import Facts, PositionFacts, Status, broker_stale, verdict
+from wsb_snake.core.occ import SymbolError, parse
 from wsb_snake.notifications.wording import clock_time, dollars
 
 Json = dict[str, object]
@@ -185,7 +186,7 @@ def _positions(facts: Facts) -> list[str]:
     head = f"Positions: {len(_held(facts))} here, {broker} at the broker, {watched} watched"
     table = _table([POSITION_HEADINGS, *map(position_row, facts.positions)]) if facts.positions else []
     adopt = [
-        f"  {p.symbol}: no rule sells it before the day it expires; adopt gives it exits"
+        f"  {p.symbol}: {_who_sells(p, facts)}; adopt gives it exits"
         for p in facts.positions
         if p.needs_exits
     ]
@@ -193,6 +194,21 @@ def _positions(facts: Facts) -> list[str]:
         f"  {u.qty} {u.symbol} at the broker, looked after by nobody here: {u.why}" for u in facts.unmanaged
     ]
     return [head, *table, *adopt, *others]
+
+
+def _who_sells(position: PositionFacts, facts: Facts) -> str:
+    """Of a position that needs exits."""
+    if expires_today(position, facts.now):
+        return "no rule but the end of the day sells it"
+    return "no rule sells it before the day it expires"
+
+
+def expires_today(position: PositionFacts, now: datetime) -> bool:
+    """Whether its contract ends on the New York day of ``now``."""
+    try:
+        return parse(position.symbol).expiry == eastern(now).date()
+    except SymbolError:
+        return False
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
