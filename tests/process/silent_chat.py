@@ -1,7 +1,8 @@
 """The real daemon while Telegram is a black hole: ``python -m tests.process.silent_chat`` takes 34 minutes.
 
-For half an hour from 15:30 Telegram's connections are taken, read and never answered, then reset. In it a
-stop is crossed and the end of day comes. Time is the machine's; ``watch`` does the same in a shorter hole.
+For half an hour from 15:30 Telegram's connections are taken, read and never answered, the last two minutes
+reset. While they hang a stop is crossed and the end of day comes. Time is the machine's; ``watch`` does the
+same in a shorter hole.
 """
 
 import shutil
@@ -18,14 +19,20 @@ from tests.process.venue import Venue, venue
 from tests.sim import black_hole
 from tests.sim.bench import AAPL_CALL, DAY, SPY_CALL
 from wsb_snake.core.clock import eastern, from_eastern
+from wsb_snake.notifications.telegram_bot import READ_TIMEOUT_S
 from wsb_snake.sim.orders import SimOrder
 
 EVERY_S = 0.05
+EOD = "15:55:00"
+PROVEN_S = 60.0
 
 
 @dataclass(frozen=True)
 class Hole:
-    """US/Eastern moments; from ``resets`` on connections are reset, not held. ``reach``: see BlackHole."""
+    """US/Eastern moments; from ``resets`` on, after the proof of flat, connections are reset, not held.
+
+    ``reach``: see BlackHole; all but the last of these sends hang, that one is reset.
+    """
 
     starts: str
     begins: str
@@ -35,7 +42,7 @@ class Hole:
     reach: frozenset[int]
 
 
-HALF_HOUR = Hole("15:28:30", "15:30:00", "15:33:00", "15:45:00", "16:00:00", frozenset({2, 20}))
+HALF_HOUR = Hole("15:28:30", "15:30:00", "15:31:46", "15:58:00", "16:00:00", frozenset({2, 28}))
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Found:
 
     sold_after_s: float
     eod_ran: datetime
+    closed_after_s: float
     proven_after_s: float
     held: int
     reset: int
@@ -55,6 +63,7 @@ class Found:
     def __str__(self) -> str:
         return (
             f"sold {self.sold_after_s:.1f} s after the stop was crossed; "
+            f"the rest {self.closed_after_s:.1f} s after the end of day was due; "
             f"EOD ran {eastern(self.eod_ran):%H:%M:%S.%f}, flat proven {self.proven_after_s:.1f} s later; "
             f"{self.held} calls were held and {self.reset} reset, {self.sends} of them sends; "
             f"{self.alerts} alerts arrived in order, the last {self.caught_up_s:.0f} s after the hole, "
@@ -73,7 +82,12 @@ def watch(folder: Path, hole: Hole) -> Found:
         processes.run(WSB_SNAKE_CUTOFF_FLATTEN="false")
         processes.monitored(2)
         _all_sent(processes)
-        return _through(room, processes, hole)
+        found = _through(room, processes, hole)
+    assert found.sold_after_s < READ_TIMEOUT_S, str(found)  # less than one call that hangs
+    assert 0 <= (found.eod_ran - _at(EOD)).total_seconds() < READ_TIMEOUT_S, str(found)
+    assert found.closed_after_s < READ_TIMEOUT_S, str(found)
+    assert found.proven_after_s < PROVEN_S, str(found)
+    return found
 
 
 def _through(room: Venue, daemon: Pair, hole: Hole) -> Found:
@@ -85,14 +99,15 @@ def _through(room: Venue, daemon: Pair, hole: Hole) -> Found:
     fell_at = room.exchange.clock.now()
     until(lambda: SPY_CALL not in room.held(), "the stop is sold", every_s=EVERY_S)
     assert room.held() == {AAPL_CALL: 2}
-    _to(room, hole.resets)
-    telegram.hanging, telegram.resetting = False, True
-    _to(room, "15:55:00")
+    _to(room, EOD)
     proven = "SELECT ran_at, proven_at FROM eod_runs WHERE proven_at IS NOT NULL"
     (eod,) = until(lambda: daemon.rows(proven), "flat is proven", 90)
     assert room.held() == {}
     ran_at, proven_at = (datetime.fromisoformat(moment) for moment in eod)
     assert daemon.health()["code"] == 200
+    _to(room, hole.resets)
+    assert len(telegram.lost) == len(hole.reach) - 1
+    telegram.hanging, telegram.resetting = False, True
     _to(room, hole.ends)
     assert len(telegram.lost) == len(hole.reach)
     telegram.resetting = False
@@ -106,6 +121,7 @@ def _through(room: Venue, daemon: Pair, hole: Hole) -> Found:
     return Found(
         sold_after_s=(_filled(stop) - fell_at).total_seconds(),
         eod_ran=ran_at,
+        closed_after_s=(_filled(rest) - _at(EOD)).total_seconds(),
         proven_after_s=(proven_at - ran_at).total_seconds(),
         held=telegram.held,
         reset=telegram.reset,
