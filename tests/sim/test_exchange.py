@@ -124,6 +124,18 @@ class Meddling(NoFaults):
         return None if quote.symbol == "SPY" else replace(quote, bid=Decimal(0))
 
 
+def test_whoever_hears_of_a_fill_may_let_time_pass() -> None:
+    """It reaches the next second from inside this one, and what filled there is not filled again."""
+    bench = Bench()
+    for symbol in (SPY_CALL, SPY_PUT):
+        bench.buy(symbol)
+    slow = iter([True])
+    bench.exchange.on_trade_update(lambda told: bench.tick(2) if told.qty and next(slow, False) else None)
+    bench.tick(1)
+    assert bench.events().count("fill") == 2
+    assert [position.holding.qty for position in bench.exchange.positions()] == [1, 1]
+
+
 def test_faults_meddle_with_what_is_told_but_not_with_what_is() -> None:
     bench = Bench(faults=Meddling())
     bench.exchange.subscribe_quotes(frozenset({"SPY", SPY_CALL}))

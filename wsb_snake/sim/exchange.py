@@ -8,7 +8,7 @@ jump gives the same fills. Not thread-safe by itself: callers hold ``lock``.
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -101,17 +101,24 @@ class Exchange(Directory):
         return any(order.status in _PENDING for order in orders)
 
     def _step(self, at: datetime) -> None:
-        for order in self._book.open():
+        for order in self._each_open():
             self._work(order, at)
         if at in self._looks:
             self._liquidate(at)
         if at == self.market.session.close:
-            for order in self._book.open():
+            for order in self._each_open():
                 self._end(order, SimStatus.EXPIRED, at)
         if at == self._settles_at:
             self._settle(at)
         if self.in_session(at):
             self._send_quotes(at)
+
+    def _each_open(self) -> Iterator[SimOrder]:
+        """Each as it stands when its turn comes: whoever hears of the one before may let time pass."""
+        for order in self._book.open():
+            current = self._book.get(order.id)
+            if current.open:
+                yield current
 
     # Orders
 
