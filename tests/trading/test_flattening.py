@@ -296,6 +296,26 @@ def test_what_it_has_just_sold_is_not_told_as_left_though_the_broker_still_shows
         assert w.desk.flatten.unread == {}
 
 
+def test_what_lies_beside_an_exit_that_nobody_buys_is_told_soon_and_no_later_purchase_is(
+    tmp_path: Path,
+) -> None:
+    with world(tmp_path) as w:
+        ours = w.open(plan=NO_EXITS)
+        w.run(20)
+        w.broker.always["positions"] = Unavailable("HTTP 503")
+        w.price("0", "0.05")
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(660)
+        buy_elsewhere(w, SPY_CALL, 2)
+        w.broker.always.clear()
+        w.run(20)
+        buy_elsewhere(w, SPY_LATER, 3)
+        w.run(100)
+        assert w.position(ours.position_id).state is PositionState.EXITING
+        assert [text.split(":")[0] for text in late_words(w)] == [SPY_CALL]
+        assert w.desk.flatten.unread == {}
+
+
 def test_what_is_asked_anew_while_that_is_told_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,7 +366,6 @@ def test_after_a_long_outage_it_sells_what_the_book_had_and_no_later_purchase(tm
     (text,) = late_words(w)
     assert text.startswith(f"{SPY_LATER}: ") and "today" not in text
     w.check()
-    w.crash()
     w.crash()
 
 

@@ -27,6 +27,9 @@ DROPPED = (
 YOUNG = timedelta(minutes=10)
 """What a first reading shows that was begun later than this may have been bought long after the request."""
 
+SETTLED = timedelta(minutes=1)
+"""So long after a first late reading our own trading in what it showed hides nothing more."""
+
 LATE = "contracts that a flatten could not see in time are not sold by it"
 
 
@@ -37,7 +40,7 @@ class Flattening:
         self._desk = desk
         self._memory = desk.flatten
         self._proof: FlatProof | None = None
-        self._told: dict[Asked, frozenset[str]] = {}  # the contracts that each saw too late
+        self._late_shown: dict[Asked, tuple[datetime, frozenset[str]]] = {}  # and since when
         self._began = desk.now()
 
     def ask(self, reason: ExitReason, expiry: date | None) -> int:
@@ -100,11 +103,13 @@ class Flattening:
         if self._memory.unread.get(expiry) is not asked:  # it was asked again just now, or dropped
             return
         if late:
-            view = self._desk.book.view
-            unsure = {symbol for symbol in left if settling(view, symbol, reading.begun_at)}
-            self._tell_late(asked, left - unsure)
-            if unsure:  # what is left there shows once our own sale is over
+            since, shown = self._late_shown.pop(asked, (reading.begun_at, left))
+            left &= shown  # what the first late reading did not show was bought since
+            view, read_at = self._desk.book.view, reading.begun_at
+            if read_at < since + SETTLED and any(settling(view, symbol, read_at) for symbol in left):
+                self._late_shown[asked] = since, left
                 return
+            self._tell_late(left)
             if self._memory.unread.get(expiry) is not asked:  # the alert had to wait for the book
                 return
             left = frozenset()
@@ -116,17 +121,15 @@ class Flattening:
             self._memory.unread.pop(expiry, None)
         self._save()
 
-    def _tell_late(self, asked: Asked, symbols: frozenset[str]) -> None:
-        told = self._told.get(asked, frozenset())
-        if symbols <= told:
+    def _tell_late(self, symbols: frozenset[str]) -> None:
+        if not symbols:
             return
         self._desk.alert(
             LATE,
-            f"{', '.join(sorted(symbols - told))}: the broker was not read within 10 minutes of the request, "
-            f"and they may have been bought since. {self._all_the_same(symbols - told)}"
+            f"{', '.join(sorted(symbols))}: the broker was not read within 10 minutes of the request, "
+            f"and they may have been bought since. {self._all_the_same(symbols)}"
             "Flatten again if they shall be sold",
         )
-        self._told[asked] = told | symbols
 
     def _all_the_same(self, symbols: frozenset[str]) -> str:
         session = self._desk.session()
