@@ -32,6 +32,14 @@ def test_what_would_be_sold_at_once_is_said(sold: int, says: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("bid", "says"), [(Decimal(0), ", there is no bid."), (None, ", the bid is unknown.")]
+)
+def test_no_bid_is_told_from_no_quote(bid: Decimal | None, says: str) -> None:
+    later = position(LATER, needs_exits=True, bid=bid)
+    assert adopts(facts(positions=(later,)), LATER, "scalp").endswith(f"about 2 × {LATER}{says}")
+
+
 def test_several_positions_in_a_contract_are_one_question() -> None:
     held = (
         position(LATER, needs_exits=True, sold_if_adopted={"scalp": 2}),

@@ -1,6 +1,7 @@
 """What adopting would do, in words; pure functions of the facts."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from wsb_snake.core.health import Facts, PositionFacts
 from wsb_snake.notifications.wording import dollars
@@ -11,8 +12,7 @@ def adopts(facts: Facts, symbol: str, kind: str) -> str:
     exits = facts.exit_kinds.get(kind)
     told = "" if exits is None else f" ({exits})"
     bare = [position for position in facts.positions if position.symbol == symbol and position.needs_exits]
-    bid = dollars(bare[0].bid) if bare and bare[0].bid else "unknown"
-    held = f" It is about {sum(p.qty for p in bare)} × {symbol}, the bid is {bid}." if bare else ""
+    held = f" It is about {sum(p.qty for p in bare)} × {symbol}, {_bid(bare[0].bid)}." if bare else ""
     first = f"This lets the rules of the daemon sell {symbol} {kind}{told}; until now none does.{held}"
     return f"{first} {sells_at_once(bare, kind)}".rstrip()
 
@@ -25,3 +25,9 @@ def sells_at_once(positions: Iterable[PositionFacts], kind: str) -> str:
         return ""
     what = "it is sold" if sold == held else f"{sold} of {held} {'is' if sold == 1 else 'are'} sold"
     return f"It is beyond that already: {what} at once."
+
+
+def _bid(bid: Decimal | None) -> str:
+    if bid is None:
+        return "the bid is unknown"
+    return f"the bid is {dollars(bid)}" if bid else "there is no bid"
