@@ -17,7 +17,7 @@ from wsb_snake.trading.alpaca_executor import AlpacaExecutor
 from wsb_snake.trading.broker import Account
 from wsb_snake.trading.desk import Desk
 from wsb_snake.trading.eod_guard import EOD_BEFORE_CLOSE, rungs
-from wsb_snake.trading.exits import trail_price
+from wsb_snake.trading.exits import too_early, trail_price
 from wsb_snake.trading.flattening import at_broker
 from wsb_snake.trading.owners_exits import RUNNER, SCALP, sold_at_once, without_exits, words
 from wsb_snake.trading.positions import Position
@@ -117,7 +117,7 @@ def _position(desk: Desk, position: Position, untouchable: frozenset[str]) -> Po
     quote = desk.board.get(position.symbol)
     two_sided = quote is not None and quote.two_sided
     mid: Decimal | None = quote.mid if quote is not None and two_sided else None
-    hold = position.plan.max_hold_s
+    hold, session = position.plan.max_hold_s, desk.session()
     bare = without_exits(position) and position.symbol not in untouchable
     return PositionFacts(
         position_id=position.position_id,
@@ -141,6 +141,7 @@ def _position(desk: Desk, position: Position, untouchable: frozenset[str]) -> Po
         monitored=desk.may_close,
         needs_exits=bare,
         sold_if_adopted=sold_at_once(desk.ports.settings, position, quote, desk.now()) if bare else {},
+        quotes_wait=session is not None and too_early(position, desk.now(), session.open),
     )
 
 

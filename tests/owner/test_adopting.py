@@ -32,6 +32,13 @@ def test_what_would_be_sold_at_once_is_said(sold: int, says: str) -> None:
     )
 
 
+def test_while_quotes_do_not_count_yet_it_is_not_said_to_be_sold_at_once() -> None:
+    later = position(LATER, needs_exits=True, sold_if_adopted={"scalp": 2}, quotes_wait=True)
+    when = "once quotes count, 5 minutes after the open, if that holds until then"
+    assert sells_at_once([later], "scalp") == f"It is beyond that already: it is sold {when}."
+    assert sells_at_once([later], "runner") == ""
+
+
 @pytest.mark.parametrize(
     ("bid", "says"), [(Decimal(0), ", there is no bid."), (None, ", the bid is unknown.")]
 )

@@ -142,3 +142,18 @@ def test_before_an_adoption_the_owner_hears_what_it_sells_at_once(
         assert adopt(w, f"{SPY_LATER} {kind}").ok
         w.run(20)
         assert w.held(SPY_LATER) == 2 - sold
+
+
+def test_after_the_open_it_says_that_the_sale_waits_until_quotes_count(tmp_path: Path) -> None:
+    with world(tmp_path, "09:32") as w:
+        w.price("4.00", "4.10", SPY_LATER)
+        by_hand(w, 2)
+        w.price("5.00", "5.10", SPY_LATER)
+        w.run(6)
+        asks = Commands(w.daemon, w.daemon.facts).describe(Verb.ADOPT, f"{SPY_LATER} scalp")
+        assert "it is sold once quotes count, 5 minutes after the open" in asks
+        assert adopt(w, f"{SPY_LATER} scalp").ok
+        w.to("09:34:55")
+        assert w.held(SPY_LATER) == 2
+        w.to("09:35:20")
+        assert w.held(SPY_LATER) == 0

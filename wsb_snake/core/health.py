@@ -31,7 +31,8 @@ class PositionFacts:
     day sells it, None while that is not today. ``monitored`` says whether its exits are being watched,
     ``needs_exits`` that no rule sells it until the owner adopts it; what covers a short option needs none,
     for no rule would sell it then either. ``sold_if_adopted`` gives the contracts that adopting would sell at
-    the present quote, for each kind of exits that would.
+    the present quote, for each kind of exits that would; ``quotes_wait`` says that quotes decide nothing
+    about it before the session's first 5 minutes are over.
     """
 
     position_id: str
@@ -55,6 +56,7 @@ class PositionFacts:
     monitored: bool
     needs_exits: bool = False
     sold_if_adopted: Mapping[str, int] = field(default_factory=dict)
+    quotes_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

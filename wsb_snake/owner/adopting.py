@@ -18,13 +18,18 @@ def adopts(facts: Facts, symbol: str, kind: str) -> str:
 
 
 def sells_at_once(positions: Iterable[PositionFacts], kind: str) -> str:
-    """One sentence where the exits of ``kind`` would sell at the present quote, else nothing."""
+    """One sentence where the exits of ``kind`` would sell at the present quote, else nothing.
+
+    It says "at once" only once quotes count.
+    """
     bare = [position for position in positions if position.needs_exits]
     sold, held = sum(p.sold_if_adopted.get(kind, 0) for p in bare), sum(p.qty for p in bare)
     if not sold:
         return ""
     what = "it is sold" if sold == held else f"{sold} of {held} {'is' if sold == 1 else 'are'} sold"
-    return f"It is beyond that already: {what} at once."
+    waits = any(p.quotes_wait for p in bare)
+    when = "once quotes count, 5 minutes after the open, if that holds until then" if waits else "at once"
+    return f"It is beyond that already: {what} {when}."
 
 
 def _bid(bid: Decimal | None) -> str:

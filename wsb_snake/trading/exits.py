@@ -60,7 +60,7 @@ def decide(position: Position, quote: Quote | None, now: datetime, session_open:
 
 
 def sold_by(position: Position, quote: Quote | None, now: datetime) -> int:
-    """Contracts that the rules sell at ``quote`` if it stands until the second look."""
+    """Contracts that the rules sell at ``quote`` if it stands until the second look, and is not too early."""
     if quote is None or not usable(quote, now):
         return 0
     watch = _seen(position, quote)

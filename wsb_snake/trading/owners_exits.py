@@ -46,7 +46,8 @@ def give_exits(desk: Desk, symbol: str, kind: str) -> int:
 def sold_at_once(
     settings: Settings, position: Position, quote: Quote | None, now: datetime
 ) -> dict[str, int]:
-    """How many contracts the exits of each kind would sell at ``quote``; without those that sell none."""
+    """How many contracts the exits of each kind would sell at ``quote`` where quotes count already; without
+    those that sell none."""
     sales = {
         kind: sold_by(_given(settings, position, kind, quote, now), quote, now) for kind in (RUNNER, SCALP)
     }
