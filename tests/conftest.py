@@ -11,6 +11,7 @@ from hypothesis import settings
 
 os.environ["TZ"] = "UTC"
 time.tzset()
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 1024**3

@@ -69,8 +69,10 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings) -> int:
     """Run the daemon until a signal; the exit code. Errors of configuration give one line on stderr."""
+    # the environment is written while this is the only thread: others read it in C code, without a lock
     os.environ["TZ"] = "UTC"
     time.tzset()
+    os.environ.setdefault("PTB_TIMEDELTA", "true")  # Telegram's retry_after, without a warning at each
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _log_as(settings)
     try:

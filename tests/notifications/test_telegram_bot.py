@@ -1,4 +1,5 @@
 import logging
+import os
 import socket
 import threading
 import traceback
@@ -33,6 +34,16 @@ def chat(api: BotApi) -> Iterator[TelegramChat]:
     telegram.start()
     yield telegram
     telegram.stop()
+
+
+def test_a_start_writes_nothing_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other threads are at work by then, and read it without a lock."""
+    monkeypatch.delenv("PTB_TIMEDELTA", raising=False)
+    before = dict(os.environ)
+    telegram = TelegramChat(TOKEN, CHAT, "http://127.0.0.1:1")
+    telegram.start()
+    telegram.stop()
+    assert dict(os.environ) == before
 
 
 def test_plain_text_loud_and_silent(api: BotApi, chat: TelegramChat) -> None:

@@ -7,7 +7,6 @@ imports this module, when what leads to an exit is at work already.
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -212,4 +211,3 @@ def _quiet_libraries() -> None:
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("telegram.request").setLevel(logging.CRITICAL)
-    os.environ.setdefault("PTB_TIMEDELTA", "true")  # retry_after as timedelta, its form of the future
