@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -302,6 +303,23 @@ def test_a_wrong_token_is_a_failure_and_not_shown(patient: Patient, words: tuple
     told = patient.doctor(*words)
     assert "Telegram refuses the bot token" in told.lines["Telegram"] and SECRET not in str(told)
     assert told.lines["Telegram"].startswith("failure")
+
+
+@pytest.mark.parametrize(
+    ("subject", "library", "says"),
+    [
+        ("Telegram", "telegram", "the Telegram client does not start (ModuleNotFoundError: "),
+        ("Polygon", "polygon", "Polygon's library cannot be loaded (ModuleNotFoundError: "),
+    ],
+)
+def test_a_library_that_is_missing_is_a_failure_in_one_line(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, subject: str, library: str, says: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, "wsb_snake.notifications.telegram_client", raising=False)
+    told = patient.doctor()
+    assert told.lines[subject].startswith("failure") and says in told.lines[subject]
+    assert len(told.lines) == 14 and told.errors == ""
 
 
 @pytest.mark.parametrize("words", [(), ("--telegram",)])

@@ -93,6 +93,7 @@ class Daemon:
         self.started_at = world.lanes.clock.now()
         self.monitor_at: datetime | None = None
         self.account: Account | None = None
+        self.missing: tuple[str, ...] = ()  # a line each: what it does without until it is mended
         self.quote_feed: QuoteFeed | None = None
         executor.connect(
             Ports(
@@ -112,8 +113,7 @@ class Daemon:
         outcomes = outcome_recorder.CONSUMER
         self._outcomes = Consumer(world.database, outcomes, outcome_recorder.record)
         self._lessons = Consumer(world.database, learnt.CONSUMER, learnt.learn, behind=outcomes)
-        levels = world.settings.alert_levels
-        self._alerts = Consumer(world.database, "alerts", outbox.enqueue_at(levels))
+        self._alerts = Consumer(world.database, "alerts", outbox.enqueue_at(world.settings.alert_levels))
         self._updates: deque[TradeUpdate | bool] = deque()
         self._quotes: deque[Quote | bool] = deque()
         self._subscribed: frozenset[str] = frozenset()
@@ -406,8 +406,8 @@ class Daemon:
         self.world.database.transact(write)
 
     def warnings(self) -> tuple[str, ...]:
-        """What the owner should know about the configuration."""
-        return warnings_of(self.world.settings, chat=self.world.chat is not None)
+        """What the owner should know about the configuration and the installation."""
+        return (*warnings_of(self.world.settings, chat=self.world.chat is not None), *self.missing)
 
     def _journal(
         self,

@@ -18,6 +18,7 @@ from types import FrameType
 import schedule
 
 from wsb_snake import __version__
+from wsb_snake.collectors.sources import DataError
 from wsb_snake.config import ConfigError, Settings
 from wsb_snake.core import logs, memory, systemd
 from wsb_snake.core.clock import SystemClock
@@ -32,6 +33,7 @@ from wsb_snake.daemon_start import StartRefused, clock_for, directory_lock
 from wsb_snake.db.database import Database
 from wsb_snake.db.errors import DatabaseClosed, DatabaseTooNew
 from wsb_snake.measuring import measured
+from wsb_snake.notifications.chat import ChatError
 from wsb_snake.notifications.dead_man import EVERY_S, DeadMan
 from wsb_snake.owner import telegram
 from wsb_snake.owner.commands import Commands
@@ -159,7 +161,7 @@ class _Process:
         commands = Commands(self._daemon, self._daemon.facts, explainer(self._settings.db_path))
         self._serve(commands)
         self._start_exits()
-        load_fallback(self._settings)
+        self._load_fallback()
         self._start_chat(commands)
         memory.settle()
         self._start_others()
@@ -215,11 +217,28 @@ class _Process:
         self._streams = streams
         lanes.spawn("start", self._start.run)
 
+    def _load_fallback(self) -> None:
+        try:
+            load_fallback(self._settings)
+        except DataError as error:
+            self._do_without("no fail-over for market data", error)
+
+    def _do_without(self, what: str, error: Exception) -> None:
+        """What is watched by now is not given up for a part that it does not need."""
+        log.error("%s: %s", what, error)
+        self._daemon.missing = (*self._daemon.missing, f"{what}: {error}")
+
     def _start_chat(self, commands: Commands) -> None:
-        """Load the chat's library; nobody has been sent anything yet."""
+        """Load the chat's library; nobody has been sent anything yet.
+
+        Without it all that sends or listens is told so at each try, and alerts stay in the database.
+        """
         if self._chat is not None:
-            self._chat.start()
             self._stack.callback(self._chat.stop)
+            try:
+                self._chat.start()
+            except ChatError as error:
+                self._do_without("nothing is sent or heard by Telegram", error)
             around = telegram.Around(self._log_tail.last, self._stopping, self._report)
             self._inbound = telegram.inbound(self._daemon, commands, self._chat, around)
 

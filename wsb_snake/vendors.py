@@ -59,7 +59,7 @@ def connect_market(settings: Settings, lanes: Lanes, handler: Handler | None = N
 def load_fallback(settings: Settings) -> None:
     """Import what the fallback of ``connect_market`` works with, no sooner than somebody may ask it.
 
-    Raises ImportError where the installation is broken.
+    Raises DataError where the installation is broken; whoever asks the fallback then gets the same.
     """
     if settings.polygon_api_key is not None:
         load_library()

@@ -1,15 +1,17 @@
 """Polygon's market data on the real polygon-api-client, against loopback servers that misbehave."""
 
+import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.loopback import Answer, Loopback, closed_port, hang, raw, reply, reset, trickle_body
 from wsb_snake.collectors.market_data import DataError, DataSilent, DataUnavailable, NotEntitled
-from wsb_snake.collectors.polygon_data import PolygonData
+from wsb_snake.collectors.polygon_data import PolygonData, load_library
 from wsb_snake.core.clock import VirtualClock
 from wsb_snake.core.lanes import ThreadLanes
 from wsb_snake.core.transport import Policy, Transport
@@ -41,6 +43,21 @@ def source_at(url: str, plan: str = "starter", policy: Policy = PATIENT) -> tupl
     clock = VirtualClock(OPEN)
     lanes = ThreadLanes(clock)
     return PolygonData(KEY, url, plan, lanes, Transport(lanes, policy)), clock
+
+
+@pytest.mark.parametrize("text", ["raise ImportError('this installation is broken')", "def ", "undefined"])
+def test_a_broken_library_is_a_refusal_that_a_later_request_would_get_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    source, _ = source_at(f"http://127.0.0.1:{closed_port()}")
+    (tmp_path / "polygon.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [each for each in sys.modules if each.split(".")[0] == "polygon"]:
+        monkeypatch.delitem(sys.modules, name)
+    for work in (load_library, source.vix, lambda: source.bars(("SPY",), OPEN, OPEN + timedelta(minutes=2))):
+        with pytest.raises(NotEntitled, match="Polygon's library cannot be loaded") as caught:
+            work()
+        assert "\n" not in str(caught.value)
 
 
 def test_bars_of_one_symbol_are_one_request_and_only_ended_ones_count() -> None:

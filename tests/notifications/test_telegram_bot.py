@@ -1,14 +1,17 @@
 import logging
 import os
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.notifications import bot_api
 from tests.notifications.bot_api import CHAT, TOKEN, BotApi, Message
+from wsb_snake.notifications import telegram_client
 from wsb_snake.notifications.chat import (
     ChatError,
     ChatFatal,
@@ -44,6 +47,50 @@ def test_a_start_writes_nothing_into_the_environment(monkeypatch: pytest.MonkeyP
     telegram.start()
     telegram.stop()
     assert dict(os.environ) == before
+
+
+BROKEN = "raise ImportError('this installation is broken')"
+
+
+@pytest.mark.parametrize(
+    ("module", "variable", "value", "says"),
+    [
+        (BROKEN, None, "", "ImportError: this installation is broken"),
+        ("Bot = ", None, "", "SyntaxError"),
+        ("class Bot", None, "", "SyntaxError"),
+        ("", None, "", "ImportError: cannot import name 'Bot'"),
+        (None, "SSL_CERT_FILE", "/nowhere/certificates.pem", "FileNotFoundError"),
+        (None, "ALL_PROXY", "socks5://192.0.2.1:1080", "RuntimeError"),
+        (None, "ALL_PROXY", "other://user:password@192.0.2.1", "ValueError"),
+        (None, "ALL_PROXY", "http://user:pass/word@192.0.2.1", "is no URL"),
+    ],
+)
+def test_a_client_that_cannot_be_made_is_the_chats_own_trouble_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    module: str | None,
+    variable: str | None,
+    value: str,
+    says: str,
+) -> None:
+    if module is not None:
+        (tmp_path / "telegram.py").write_text(module)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        ours = telegram_client.__name__
+        for name in [each for each in sys.modules if each == ours or each.split(".")[0] == "telegram"]:
+            monkeypatch.delitem(sys.modules, name)
+    if variable is not None:
+        monkeypatch.setenv(variable, value)
+    telegram = TelegramChat(TOKEN, CHAT, "https://192.0.2.1")
+    with pytest.raises(ChatUnavailable) as caught:
+        telegram.start()
+    with pytest.raises(ChatUnavailable) as later:
+        telegram.send("x", silent=False)
+    telegram.stop()
+    text = str(caught.value)
+    assert text == str(later.value)
+    assert "\n" not in text and says in text and "restart" in text
+    assert "pass" not in text
 
 
 def test_plain_text_loud_and_silent(api: BotApi, chat: TelegramChat) -> None:

@@ -109,3 +109,35 @@ def test_an_alert_that_reaches_nobody_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "not told: Telegram cannot be reached" in done.stderr and "marked" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "settings", "says"),
+    [
+        ("raise ImportError('broken')", {}, "(ImportError: broken)"),
+        ("", {}, "(ImportError: cannot import name 'Bot'"),
+        (None, {"SSL_CERT_FILE": "/nowhere.pem"}, "(FileNotFoundError: "),
+    ],
+)
+def test_a_client_that_cannot_be_made_is_one_line_too(
+    tmp_path: Path, module: str | None, settings: dict[str, str], says: str
+) -> None:
+    (tmp_path / "wsb-snake.env").write_text(
+        "TELEGRAM_BOT_TOKEN=9:marked\nTELEGRAM_CHAT_ID=1\nTELEGRAM_BASE_URL=https://192.0.2.1\n"
+        f"WSB_SNAKE_HTTP_PORT={free_port()}\n"
+    )
+    if module is not None:
+        (tmp_path / "telegram.py").write_text(module)
+        settings = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "main.py", "alert-failure", "wsb-snake.service"],
+        cwd=ROOT,
+        env=clean_environment() | {"CREDENTIALS_DIRECTORY": str(tmp_path)} | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "not told: the Telegram client does not start" in done.stderr and says in done.stderr
+    assert "marked" not in done.stderr

@@ -21,6 +21,7 @@ from wsb_snake.collectors import polygon_wire as wire
 from wsb_snake.collectors.budgets import Meter, Stopwatch
 from wsb_snake.collectors.sources import BAR, DataError, DataSilent, DataUnavailable, NotEntitled, unavailable
 from wsb_snake.core.lanes import Lanes
+from wsb_snake.core.libraries import BROKEN, told
 from wsb_snake.core.transport import Clients, PolygonPool, Transport
 from wsb_snake.core.types import Bar, ChainRow, Headline, Quote
 from wsb_snake.core.wire import mapping, real, text
@@ -36,8 +37,15 @@ Row = Mapping[str, Any]
 
 
 def load_library() -> None:
-    """Import Polygon's client, some 0.15 s: here rather than in the first request. Raises ImportError."""
-    import polygon  # noqa: F401
+    """Import Polygon's client, some 0.15 s: here rather than in the first request.
+
+    Raises NotEntitled where it cannot be imported: no request will fare better.
+    """
+    try:
+        import polygon  # noqa: F401
+    except BROKEN as error:
+        why = f"Polygon's library cannot be loaded ({told(error)}): mend the installation and restart"
+        raise NotEntitled(why) from None
 
 
 class PolygonData:
@@ -175,6 +183,7 @@ class PolygonData:
 
     def _answer(self, ask: Callable[[Any], Any]) -> Row:
         """The decoded body of one request."""
+        load_library()
         from polygon.exceptions import BadResponse
 
         try:

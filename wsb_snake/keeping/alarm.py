@@ -29,8 +29,8 @@ def _tried(settings: Settings, work: Callable[[TelegramChat], None]) -> str | No
     try:
         chat.start()
         work(chat)
-    except (ChatError, TimeoutError) as error:
-        return str(error) or "the Telegram thread does not start"
+    except ChatError as error:
+        return str(error)
     finally:
         chat.stop()
     return None

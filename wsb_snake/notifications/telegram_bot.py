@@ -1,11 +1,13 @@
 """Telegram as a ``Chat``: python-telegram-bot on an asyncio loop in a thread of its own."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wsb_snake.core.libraries import BROKEN, told
 from wsb_snake.notifications.chat import Button, Chat, ChatUnavailable, ChatUncertain, Delivered
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class TelegramChat:
     ) -> None:
         self._budget_s = connect_timeout_s + read_timeout_s + SLACK_S
         self._client: TelegramClient | None = None
+        self._why_not = "the Telegram thread does not run"
 
         def connect() -> "TelegramClient":
             from wsb_snake.notifications.telegram_client import TelegramClient  # takes some 0.2 s
@@ -50,10 +53,22 @@ class TelegramChat:
         self._thread = threading.Thread(target=self._run, name="telegram", daemon=True)
 
     def start(self) -> None:
-        """Load the library and start the thread; no network yet."""
-        self._client = self._connect()
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(STOP_S)  # the loop runs
+        """Load the library and start the thread; no network yet.
+
+        Raises ChatUnavailable where the installation is broken, or what the environment names (certificates,
+        a proxy) cannot be used. Every later call then raises the same.
+        """
+        try:
+            self._client = self._connect()
+            self._thread.start()
+        except BROKEN as error:
+            self._why_not = (
+                f"the Telegram client does not start ({told(error)}): mend the installation, or the proxy "
+                "and certificate variables of the environment, and restart"
+            )
+            raise ChatUnavailable(self._why_not) from None
+        with contextlib.suppress(TimeoutError):  # a machine that slow: until the loop runs, each call says so
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(STOP_S)
 
     def stop(self) -> None:
         """Give up what is being sent, end the thread. Takes at most a few seconds; for good."""
@@ -107,7 +122,7 @@ class TelegramChat:
     def _call(self, ask: Callable[["TelegramClient"], Coroutine[Any, Any, T]], more_s: float = 0.0) -> T:
         """What ``ask`` gives on the loop, within the budget and ``more_s`` seconds. Raises ChatError."""
         if self._client is None or not self._loop.is_running():
-            raise ChatUnavailable("the Telegram thread does not run")
+            raise ChatUnavailable(self._why_not)
         budget_s = self._budget_s + more_s
         sending = asyncio.run_coroutine_threadsafe(self._client.answer(ask(self._client)), self._loop)
         try:

@@ -70,7 +70,8 @@ class _Request(HTTPXRequest):
 class TelegramClient:
     """Every coroutine runs on one asyncio loop and is awaited through ``answer``.
 
-    The token appears in no error and no log.
+    The token appears in no error and no log. Making one raises OSError, RuntimeError or ValueError where
+    certificates or a proxy that the environment names cannot be used.
     """
 
     def __init__(
@@ -85,9 +86,12 @@ class TelegramClient:
         # a proxy from the environment serves the internet, never this machine
         trusted = not is_loopback(base_url)
         shared = {"trust_env": trusted, "verify": httpx.create_ssl_context(trust_env=trusted)}
-        self._request = _Request(
-            connect_timeout=connect_timeout_s, read_timeout=read_timeout_s, httpx_kwargs=shared
-        )
+        try:
+            self._request = _Request(
+                connect_timeout=connect_timeout_s, read_timeout=read_timeout_s, httpx_kwargs=shared
+            )
+        except httpx.InvalidURL:  # its text may quote a password
+            raise ValueError("a proxy that the environment names is no URL") from None
         # a connection of its own: a poll that hangs holds up no alert
         self._poll = _Request(
             connect_timeout=connect_timeout_s,
