@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import os
 import socket
@@ -11,6 +12,7 @@ import pytest
 
 from tests.notifications import bot_api
 from tests.notifications.bot_api import CHAT, TOKEN, BotApi, Message
+from tests.process.pair import until
 from wsb_snake.notifications import telegram_client
 from wsb_snake.notifications.chat import (
     ChatError,
@@ -91,6 +93,29 @@ def test_a_client_that_cannot_be_made_is_the_chats_own_trouble_in_one_line(
     assert text == str(later.value)
     assert "\n" not in text and says in text and "restart" in text
     assert "pass" not in text
+
+
+def test_a_thread_that_is_slow_to_run_is_used_as_soon_as_it_does(
+    api: BotApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = threading.Event()
+    monkeypatch.setattr(asyncio, "set_event_loop", lambda _: turn.wait())
+    telegram = TelegramChat(TOKEN, CHAT, api.url)
+    telegram.start()
+    with pytest.raises(ChatUnavailable, match="does not run"):
+        telegram.send("too early", silent=False)
+    turn.set()
+    until(lambda: sent(telegram), "the loop runs")
+    telegram.stop()
+    assert api.texts == ["x"]
+
+
+def sent(telegram: TelegramChat) -> bool:
+    try:
+        telegram.send("x", silent=False)
+    except ChatUnavailable:
+        return False
+    return True
 
 
 def test_plain_text_loud_and_silent(api: BotApi, chat: TelegramChat) -> None:

@@ -33,6 +33,11 @@ def both(tmp_path: Path) -> Iterator[Pair]:
         yield processes
 
 
+def at_work(both: Pair) -> set[str]:
+    """Lanes that have given a sign of life."""
+    return set(both.health().get("heartbeats", ()))
+
+
 def status(both: Pair) -> dict[str, Any]:
     shown: dict[str, Any] = json.loads(both.command("status", "--json").stdout)
     return shown
@@ -51,11 +56,11 @@ def test_no_exit_waits_for_a_library_that_it_does_not_need_or_ends_with_it(
     both.exchange(MORNING, hold)
     process = both.run(PYTHONPATH=str(before_all_others))
     both.monitored(1)
-    until(lambda: both.health()["heartbeats"].keys() >= TO_AN_EXIT, "what leads to an exit is at work")
-    assert AFTER_THE_LIBRARIES.isdisjoint(both.health()["heartbeats"])
+    until(lambda: at_work(both) >= TO_AN_EXIT, "what leads to an exit is at work")
+    assert AFTER_THE_LIBRARIES.isdisjoint(at_work(both))
 
     sign.touch()
-    until(lambda: both.health()["heartbeats"].keys() >= AFTER_THE_LIBRARIES, "the rest works without it")
+    until(lambda: at_work(both) >= AFTER_THE_LIBRARIES, "the rest works without it")
     (warning,) = (each for each in status(both)["warnings"] if "restart" in each)
     assert warning.startswith(f"{WORDS[library]} (ImportError: this installation is broken)")
     both.monitored(1)
