@@ -18,8 +18,10 @@ from wsb_snake.backtest.campaign.drill_chat import DrillChat
 from wsb_snake.backtest.campaign.in_flight import IDLE
 from wsb_snake.backtest.campaign.invariants import Checker
 from wsb_snake.backtest.campaign.violation import Promise
+from wsb_snake.core.orders import OrderType, PositionIntent, Side
 from wsb_snake.sim.drillable import MarketUnderDrill
 from wsb_snake.sim.seeded_faults import SeededFaults
+from wsb_snake.trading.broker import OrderTicket
 from wsb_snake.trading.end_of_day import EndOfDay
 
 
@@ -129,6 +131,22 @@ def test_a_pause_that_never_reached_the_database(w: World) -> None:
     w.run(1)
     checks.day_is_over(w.database)
     assert broken(checks) == [(Promise.PAUSES_SURVIVE, "not in the database: ['manual']")]
+
+
+def test_a_name_is_free_again_once_its_process_is_dead_and_not_when_the_database_opens_late(w: World) -> None:
+    checks, disk = checker(w), Disk(w.clock)
+    name = "wsb-20261123-s-abcdefghijkm-e-1"
+    ticket = OrderTicket(
+        name, SPY_CALL, Side.BUY, PositionIntent.BUY_TO_OPEN, OrderType.LIMIT, 1, Decimal("1.00")
+    )
+    checks.sending(ticket)
+    checks.died(disk)
+    checks.sending(ticket)
+    twice = (Promise.NO_BLIND_RESEND, f"{name} is sent a second time")
+    assert twice not in broken(checks)
+    checks.loaded()
+    checks.sending(ticket)
+    assert twice in broken(checks)
 
 
 def test_an_entry_on_a_stale_quote(w: World) -> None:

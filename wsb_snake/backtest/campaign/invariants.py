@@ -61,7 +61,6 @@ class Checker:
         """A process has taken up the database: what paused the dead one pauses it too."""
         self._closing.started()
         self._book.started()
-        self._orders.started()
         if self._gaps:
             self._gaps[-1] = replace(self._gaps[-1], last=self._exchange.clock.now())
         held = {pause.reason for pause in alpaca_executor.desk.pauses.listed()}
@@ -73,6 +72,7 @@ class Checker:
         """The process is dead; what it had paused, and had had the time to write, must survive."""
         now, desk = self._exchange.clock.now(), alpaca_executor.desk
         self._deaths.append(now)
+        self._orders.died()
         self.findings.check(Promise.NO_LANE_FAILS, True, "")
         if not desk.loaded:  # it had nothing; what the one before it left must still survive
             before = self._gaps[-1].first if self._gaps else disk.written_until

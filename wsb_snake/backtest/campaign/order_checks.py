@@ -51,8 +51,8 @@ class OrderChecks:
         self._refused: set[str] = set()
         self.last_fill_at = exchange.clock.now()
 
-    def started(self) -> None:
-        """A new process: of what was lost with its rows and never arrived, the name is free again."""
+    def died(self) -> None:
+        """The process is dead: of what was lost with its rows and never arrived, the name is free again."""
         self._sent.clear()
 
     def sending(self, ticket: OrderTicket, desk: Desk) -> None:
