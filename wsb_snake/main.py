@@ -227,6 +227,7 @@ class _Process:
         """What is watched by now is not given up for a part that it does not need."""
         log.error("%s: %s", what, error)
         self._daemon.missing = (*self._daemon.missing, f"{what}: {error}")
+        alpaca_executor.desk.alert(what, str(error))
 
     def _start_chat(self, commands: Commands) -> None:
         """Load the chat's library; nobody has been sent anything yet.

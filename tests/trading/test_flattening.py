@@ -316,6 +316,30 @@ def test_what_lies_beside_an_exit_that_nobody_buys_is_told_soon_and_no_later_pur
         assert w.desk.flatten.unread == {}
 
 
+def test_what_a_late_reading_showed_is_not_sold_by_the_next_process(tmp_path: Path) -> None:
+    """It dies while the request still waits for our own exit, and the next has no reading at first."""
+    with world(tmp_path) as w:
+        w.open(plan=NO_EXITS)
+        w.run(20)
+        w.broker.always["positions"] = Unavailable("HTTP 503")
+        w.price("0", "0.05")
+        w.do(lambda: daemon_owner.do(alpaca_executor, "flatten", "all"))
+        w.run(660)
+        buy_elsewhere(w, SPY_CALL, 2)
+        buy_elsewhere(w, SPY_LATER, 2)
+        w.broker.always.clear()
+        w.until(lambda: [p for p in w.watched if p.symbol == SPY_LATER], 30)
+        assert w.desk.flatten.unread
+        w.crash()
+        w.start(agree=False)
+        w.run(2)
+        w.agree()
+        w.run(60)
+        (later,) = (p for p in w.desk.book.view.watched() if p.symbol == SPY_LATER)
+        assert later.state is PositionState.OPEN
+        assert w.held(SPY_LATER) == 2
+
+
 def test_what_is_asked_anew_while_that_is_told_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
