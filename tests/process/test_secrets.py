@@ -5,6 +5,7 @@ asked for everything, is backed up and ended; then everything that left it is se
 """
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -94,6 +95,8 @@ def test_nothing_that_is_written_holds_a_secret(daemon: tuple[Pair, MarkedExchan
     exchange.told.status = 500
     until(lambda: "alpaca" in both.health().get("pause_reasons", ()), "the breaker trips", PATIENCE_S)
     until(lambda: any("paused" in text for text in exchange.telegram.texts), "that is told", PATIENCE_S)
+    log = both.folder / "logs" / "snake.log"
+    until(lambda: re.search(" WARNING wsb_snake.*you sent", log.read_text()), "it is in the log", PATIENCE_S)
     _asked_by_phone(exchange, "/logs 50", " WARNING wsb_snake", "you sent")
     exchange.told.status, exchange.told.telegram = 403, 400
     seen = len(exchange.told.seen)
