@@ -151,7 +151,7 @@ class Flattening:
         desk = self._desk
         view, left, at, late = desk.book.view, asked.left, self._at(asked), self._late(asked)
         # a new process has no reading yet, and what an earlier one found may have come late
-        unread = left is None and desk.pollers.positions.latest is None
+        nothing_read = left is None and desk.pollers.positions.latest is None
         later = {o.position_id for o in view.orders if o.purpose is Purpose.ENTRY and o.created_at > at}
         chosen = [
             p
@@ -159,7 +159,7 @@ class Flattening:
             if (expiry is None or p.expiry == expiry)
             and p.position_id not in later
             and (left is None or p.symbol in left)
-            and not (p.opened_at > at and (late or (unread and p.found)))
+            and not (p.opened_at > at and (late or (nothing_read and p.found)))
         ]
         working = {p.position_id for p in chosen if p.state is PositionState.ENTERING}
         if working - self._memory.when_filled.keys():
